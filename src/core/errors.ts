@@ -1,0 +1,51 @@
+/**
+ * Every failure a user can meet has one row here: its code, the HTTP status and OpenAI's error type.
+ * How a code becomes an HTTP body is known in `api/errors.ts` alone.
+ */
+export const errorTable = {
+  INVALID_REQUEST: { status: 400, type: 'invalid_request_error' },
+  PROMPT_TOO_LONG: { status: 400, type: 'invalid_request_error' },
+  TEMPLATE_FAILED: { status: 400, type: 'invalid_request_error' },
+  UNAUTHORIZED: { status: 401, type: 'authentication_error' },
+  NOT_FOUND: { status: 404, type: 'invalid_request_error' },
+  MODEL_NOT_FOUND: { status: 404, type: 'invalid_request_error' },
+  METHOD_NOT_ALLOWED: { status: 405, type: 'invalid_request_error' },
+  BODY_TOO_LARGE: { status: 413, type: 'invalid_request_error' },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, type: 'invalid_request_error' },
+  QUEUE_FULL: { status: 429, type: 'rate_limit_error' },
+  ABORTED: { status: 499, type: 'server_error' },
+  INTERNAL: { status: 500, type: 'server_error' },
+  ENGINE_FAILED: { status: 500, type: 'server_error' },
+  LOADING: { status: 503, type: 'server_error' },
+  DRAINING: { status: 503, type: 'server_error' },
+  INVALID_CONFIG: { status: 500, type: 'server_error' },
+  INVALID_MODEL: { status: 500, type: 'server_error' },
+  LIBRARY_NOT_FOUND: { status: 500, type: 'server_error' },
+  LIBRARY_MISMATCH: { status: 500, type: 'server_error' },
+} as const satisfies Record<string, { status: number; type: string }>
+
+export type ErrorCode = keyof typeof errorTable
+
+/** A failure somebody can act on: says what was wrong, where, and what to do. */
+export class ServingError extends Error {
+  override readonly name = 'ServingError'
+  readonly code: ErrorCode
+  /** The request field at fault, in OpenAI's notation (`messages[0].content`). */
+  readonly param: string | undefined
+
+  constructor(code: ErrorCode, message: string, options: { param?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.param = options.param
+  }
+}
+
+/** A broken promise inside the program. Never caught except at the very top. */
+export class InvariantError extends Error {
+  override readonly name = 'InvariantError'
+}
+
+/** @throws {InvariantError} when `condition` does not hold. */
+export function invariant(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new InvariantError(message)
+}

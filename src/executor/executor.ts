@@ -1,0 +1,56 @@
+import type { StepPlan } from '../scheduler/step-plan.ts'
+
+/**
+ * Runs one plan: tokens in, one row of logits out for each entry that samples. It knows nothing of requests,
+ * queues or sampling rules. Implementations: ggml graph, libllama, fake.
+ */
+export interface Executor {
+  readonly model: ExecutorModel
+  /**
+   * Computes the plan's KV and logits. `needs[i]` says how much of entry i's row the sampler will look at.
+   * The rows of the result are valid until the next call.
+   */
+  execute(plan: StepPlan, needs: readonly LogitsNeed[]): Promise<StepResult>
+  close(): Promise<void>
+}
+
+/** What an engine must know about the model it runs. */
+export interface ExecutorModel {
+  readonly vocabSize: number
+  /** Longest sequence in tokens (prompt and output together). */
+  readonly maxModelLen: number
+  readonly blockSize: number
+  readonly numBlocks: number
+  readonly kvBytesPerToken: number
+  readonly endTokenIds: readonly number[]
+}
+
+/** `none`: the entry does not sample. `argmax`: best token only. `top`: the best few and the row's mass. */
+export type LogitsNeed =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'argmax' }
+  /** `inverseTemperature` 1/T (finite, > 0) at which `logSumExp` may be asked for besides 1. */
+  | { readonly kind: 'top'; readonly inverseTemperature: number }
+  | { readonly kind: 'full' }
+
+/** One row of logits, seen through what was prepared for it; anything else is fetched on demand. */
+export interface LogitsRow {
+  readonly vocabSize: number
+  /** The best tokens in descending order of logit, ties to the lower id. At least one. */
+  readonly topIds: ArrayLike<number>
+  readonly topLogits: ArrayLike<number>
+  /** log of the sum over the vocabulary of exp(logit * inverseTemperature). May read the whole row. */
+  logSumExp(inverseTemperature: number): number
+  logitOf(tokenId: number): number
+  /** The whole row, `vocabSize` wide: costly, for the rare request that needs it. */
+  full(): Float32Array
+}
+
+export interface StepResult {
+  /** One per plan entry; undefined where the entry does not sample. */
+  readonly rows: readonly (LogitsRow | undefined)[]
+  /** Host time spent preparing the step (building or patching the graph, filling inputs), in microseconds. */
+  readonly buildMicros: number
+  /** Time in kernels, in microseconds. */
+  readonly computeMicros: number
+}
