@@ -1,0 +1,100 @@
+/**
+ * One sequence's way from a row of logits to its next token. It knows nothing of steps, batches or executors;
+ * it looks at as little of the row as decides the token (`narrow-candidates.ts`, `draw.ts`) and at the whole of
+ * it only when it must (`wide-candidates.ts`): the token is the same either way.
+ *
+ * Order of the rules: logit bias, repetition penalty, presence and frequency penalty; then the best token if
+ * greedy; else temperature, min-p, top-k, top-p and a draw.
+ */
+import { uniformAt } from '../core/random.ts'
+import type { SamplingParams, TokenLogprobs } from '../core/sampling-params.ts'
+import type { LogitsNeed, LogitsRow } from '../executor/executor.ts'
+import type { CandidateList } from './candidate-list.ts'
+import { drawIndex, toDrawRules, type DrawRules } from './draw.ts'
+import { LogitAdjustments } from './logit-adjustments.ts'
+import { checkLogit } from './logit-errors.ts'
+import { tokenLogprobs } from './logprobs.ts'
+import { narrowCandidates } from './narrow-candidates.ts'
+import { wideCandidates } from './wide-candidates.ts'
+
+export interface SampledToken {
+  readonly tokenId: number
+  /** Undefined when the request asked for none. */
+  readonly logprobs: TokenLogprobs | undefined
+}
+
+export interface Sampler {
+  /** What the executor should prepare of this sequence's next row. */
+  need(): LogitsNeed
+  /**
+   * Chooses the next token and counts it as output.
+   * @throws {ServingError} `INTERNAL` when the row holds no usable logits.
+   */
+  sample(row: LogitsRow): SampledToken
+}
+
+/**
+ * A sampler that goes on after `outputTokens`: created anew with the tokens so far it chooses the same tokens as
+ * one that was never interrupted.
+ */
+export function createSampler(
+  params: SamplingParams,
+  promptTokens: readonly number[],
+  outputTokens: readonly number[],
+): Sampler {
+  return new TokenSampler(params, promptTokens, outputTokens)
+}
+
+/** vLLM's bound too: below it float32 logits cannot tell a draw from the best token. */
+const smallestTemperature = 1e-5
+
+class TokenSampler implements Sampler {
+  readonly #params: SamplingParams
+  readonly #adjustments: LogitAdjustments
+  /** Undefined: greedy. */
+  readonly #rules: DrawRules | undefined
+  readonly #need: LogitsNeed
+  #numOutputTokens: number
+
+  constructor(params: SamplingParams, promptTokens: readonly number[], outputTokens: readonly number[]) {
+    this.#params = params
+    this.#adjustments = new LogitAdjustments(params, promptTokens, outputTokens)
+    this.#rules = params.temperature < smallestTemperature ? undefined : toDrawRules(params)
+    this.#numOutputTokens = outputTokens.length
+    const bestIsEnough =
+      this.#rules === undefined && !this.#adjustments.possible && params.topLogprobs === undefined
+    this.#need = bestIsEnough
+      ? { kind: 'argmax' }
+      : { kind: 'top', inverseTemperature: this.#rules?.inverseTemperature ?? 1 }
+  }
+
+  need(): LogitsNeed {
+    return this.#need
+  }
+
+  sample(row: LogitsRow): SampledToken {
+    checkLogit(row.topLogits[0])
+    const tokenId = this.#choose(row)
+    const { topLogprobs } = this.#params
+    const logprobs = topLogprobs === undefined ? undefined : tokenLogprobs(row, tokenId, topLogprobs)
+    this.#adjustments.record(tokenId)
+    this.#numOutputTokens += 1
+    return { tokenId, logprobs }
+  }
+
+  #choose(row: LogitsRow): number {
+    this.#adjustments.limitTo(row.vocabSize)
+    if (this.#rules === undefined && this.#adjustments.size === 0) return row.topIds[0]!
+    const uniform = uniformAt(this.#params.seed, 0, this.#numOutputTokens)
+    const narrow = narrowCandidates(row, this.#adjustments)
+    const chosen = narrow === undefined ? undefined : this.#chooseFrom(narrow, row, uniform)
+    if (chosen !== undefined) return chosen
+    return this.#chooseFrom(wideCandidates(row, this.#adjustments), row, uniform)!
+  }
+
+  #chooseFrom(candidates: CandidateList, row: LogitsRow, uniform: number): number | undefined {
+    if (this.#rules === undefined) return candidates.ids[0]!
+    const index = drawIndex(candidates, this.#rules, uniform, { row, adjustments: this.#adjustments })
+    return index === undefined ? undefined : candidates.ids[index]!
+  }
+}

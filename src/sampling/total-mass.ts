@@ -1,0 +1,38 @@
+import type { LogitsRow } from '../executor/executor.ts'
+import { weightOf } from './candidate-list.ts'
+import type { LogitAdjustments } from './logit-adjustments.ts'
+import { unusableLogits } from './logit-errors.ts'
+
+/** A row and what is changed about it. */
+export interface AdjustedRow {
+  readonly row: LogitsRow
+  readonly adjustments: LogitAdjustments
+}
+
+/**
+ * The graph sums the row in float32. When adjustments take most of that sum away, its error is large beside what
+ * is left: below this part of it the rest is summed anew from the whole row.
+ */
+const smallestRest = 1 / 16
+
+/**
+ * Sum of `weightOf` over the whole adjusted row, without reading it: the model's own sum, corrected for the touched
+ * tokens. `best` is the highest adjusted logit. Undefined when it can only be had precisely from the whole row.
+ * @throws {ServingError} `INTERNAL` when the row's sum is not a number.
+ */
+export function totalMass(source: AdjustedRow, best: number, inverseTemperature: number): number | undefined {
+  const { row, adjustments } = source
+  const rawBest = row.topLogits[0]!
+  const rawMass = Math.exp(row.logSumExp(inverseTemperature) - rawBest * inverseTemperature)
+  if (!Number.isFinite(rawMass)) throw unusableLogits(rawMass)
+  if (adjustments.size === 0) return rawMass
+  let rest = rawMass
+  let added = 0
+  for (const { id } of adjustments.touched) {
+    const logit = row.logitOf(id)
+    rest -= weightOf(logit, rawBest, inverseTemperature)
+    added += weightOf(adjustments.adjust(id, logit), best, inverseTemperature)
+  }
+  if (rest < rawMass * smallestRest) return undefined
+  return rest * weightOf(rawBest, best, inverseTemperature) + added
+}
