@@ -23,8 +23,10 @@ const smallestRest = 1 / 16
 export function totalMass(source: AdjustedRow, best: number, inverseTemperature: number): number | undefined {
   const { row, adjustments } = source
   const rawBest = row.topLogits[0]!
-  const rawMass = Math.exp(row.logSumExp(inverseTemperature) - rawBest * inverseTemperature)
-  if (!Number.isFinite(rawMass)) throw unusableLogits(rawMass)
+  const logMass = row.logSumExp(inverseTemperature) - rawBest * inverseTemperature
+  if (!Number.isFinite(logMass)) throw unusableLogits(logMass)
+  // At tiny temperatures the sum's logarithm is so large that float32 loses its fraction: hold it to what is possible.
+  const rawMass = Math.min(Math.max(1, Math.exp(logMass)), row.vocabSize)
   if (adjustments.size === 0) return rawMass
   let rest = rawMass
   let added = 0
