@@ -41,14 +41,14 @@ function paramsArbitrary(vocabSize: number): fc.Arbitrary<SamplingParams> {
     topK: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: vocabSize + 1 })),
     topP: fc.oneof(fc.constantFrom(1, 0.95, 0), fc.double({ min: 0, max: 1, noNaN: true })),
     minP: fc.oneof(fc.constant(0), fc.constant(1), fc.double({ min: 0, max: 0.3, noNaN: true })),
-    presencePenalty: fc.oneof(fc.constant(0), fc.double({ min: -2, max: 2, noNaN: true })),
-    frequencyPenalty: fc.oneof(fc.constant(0), fc.double({ min: -2, max: 2, noNaN: true })),
-    repetitionPenalty: fc.oneof(fc.constant(1), fc.double({ min: 0.5, max: 2, noNaN: true })),
+    presencePenalty: fc.oneof(fc.constantFrom(0, 1, -1), fc.double({ min: -2, max: 2, noNaN: true })),
+    frequencyPenalty: fc.oneof(fc.constantFrom(0, 1), fc.double({ min: -2, max: 2, noNaN: true })),
+    repetitionPenalty: fc.oneof(fc.constantFrom(1, 2, 0.5), fc.double({ min: 0.5, max: 2, noNaN: true })),
     logitBias: fc
       .array(
         fc.tuple(
           tokenId,
-          fc.oneof(fc.constantFrom(-100, 100, 1), fc.double({ min: -3, max: 3, noNaN: true })),
+          fc.oneof(fc.constantFrom(-100, 100, 1, 2, -1), fc.double({ min: -3, max: 3, noNaN: true })),
         ),
         {
           maxLength: 4,
@@ -215,6 +215,10 @@ describe('how much of the row is read', () => {
     expect(fullReads(flat, { ...drawing, topK: 40, topP: 0.9, minP: 0.01 })).toBe(0)
   })
 
+  it('is the shown tokens when min-p ends within them', () => {
+    expect(fullReads(flat, { ...drawing, minP: 0.99 })).toBe(0)
+  })
+
   it('is the shown tokens when they hold nearly all mass, whatever the rules', () => {
     expect(fullReads(peaked, { ...drawing, topP: 0.95 })).toBe(0)
     expect(fullReads(peaked, drawing)).toBe(0)
@@ -224,6 +228,20 @@ describe('how much of the row is read', () => {
 
   it('is all of it when the draw falls beyond the shown tokens', () => {
     expect(fullReads(flat, drawing)).toBeGreaterThan(100)
+  })
+})
+
+describe('the mass of an adjusted row', () => {
+  it('is precise when adjustments take away almost all that the model gave', () => {
+    const logits = [20, ...Array.from({ length: 9 }, () => 0)]
+    const row = rowOf(logits, 2)
+    const counts = Array.from({ length: 10 }, () => 0)
+    for (let seed = 0; seed < 4000; seed += 1) {
+      const params = { ...drawing, seed, logitBias: new Map([[0, -100]]) }
+      counts[createSampler(params, [], []).sample(row).tokenId]! += 1
+    }
+    expect(counts[0]).toBe(0)
+    for (const count of counts.slice(1)) expect(Math.abs(count - 4000 / 9)).toBeLessThan(110)
   })
 })
 
