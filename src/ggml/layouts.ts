@@ -85,7 +85,7 @@ export const contextParams = {
 } as const
 
 /** `llama_batch`: six pointers after a count. */
-export const batch = {
+export const batchStruct = {
   size: 56,
   tokens: 8,
   embeddings: 16,
