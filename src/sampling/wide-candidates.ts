@@ -75,14 +75,14 @@ class WideList implements CandidateList {
 
   /** A counting sort by bucket; within a bucket tokens stay in order of id. */
   #deal(best: number): void {
+    const { ids, length } = this
     const values = this.#values
     const bucketOf = this.#bucketOf
     const ends = this.#ends.fill(0)
-    for (let id = 0; id < values.length; id += 1) {
-      const distance = (best - values[id]!) * bucketsPerUnit
-      const bucket = distance < numBuckets - 1 ? Math.trunc(distance) : numBuckets - 1
+    for (let id = 0; id < length; id += 1) {
+      const bucket = Math.min((best - values[id]!) * bucketsPerUnit, numBuckets - 1) | 0
       bucketOf[id] = bucket
-      ends[bucket]! += 1
+      ends[bucket] = ends[bucket]! + 1
     }
     let start = 0
     for (let bucket = 0; bucket < numBuckets; bucket += 1) {
@@ -90,10 +90,11 @@ class WideList implements CandidateList {
       ends[bucket] = start
       start += size
     }
-    for (let id = 0; id < values.length; id += 1) {
+    for (let id = 0; id < length; id += 1) {
       const bucket = bucketOf[id]!
-      this.ids[ends[bucket]!] = id
-      ends[bucket]! += 1
+      const place = ends[bucket]!
+      ids[place] = id
+      ends[bucket] = place + 1
     }
   }
 
@@ -114,7 +115,8 @@ class WideList implements CandidateList {
 
 function highest(values: Float32Array): number {
   let best = -Infinity
-  for (const value of values) {
+  for (let id = 0; id < values.length; id += 1) {
+    const value = values[id]!
     if (value > best) best = value
     else if (Number.isNaN(value)) throw unusableLogits(value)
   }
