@@ -72,7 +72,7 @@ export function writeGguf<Tensor extends TensorEntry>(
 /** Everything before the data, padded to where the data begin. */
 export function encodeHeader(content: GgufContent): Uint8Array {
   const { metadata, tensors, alignment = DEFAULT_ALIGNMENT } = content
-  const parts = [
+  const parts: Uint8Array[] = [
     Buffer.from('GGUF'),
     number('u32', 3),
     number('u64', tensors.length),
