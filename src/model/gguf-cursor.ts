@@ -97,7 +97,10 @@ export class GgufCursor {
   /** @throws {ServingError} INVALID_MODEL, always; one line that names the field and where it lies. */
   fail(field: string, offset: number, reason: string): never {
     const where = `${oneLine(field)} at byte ${offset}`
-    throw new ServingError('INVALID_MODEL', `${oneLine(this.#source.name)}: bad GGUF: ${where}: ${reason}`)
+    throw new ServingError(
+      'INVALID_MODEL',
+      `${oneLine(this.#source.name)}: bad GGUF: ${where}: ${oneLine(reason)}`,
+    )
   }
 
   /** Makes the window cover the next bytes and returns where in it they begin. */

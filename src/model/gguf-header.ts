@@ -3,7 +3,7 @@
  * described in ggml's `gguf.h`. Nothing the file says is believed before it is compared with the file's size.
  */
 import { GgufCursor } from './gguf-cursor.ts'
-import { oneLine, type ByteSource } from './gguf-source.ts'
+import type { ByteSource } from './gguf-source.ts'
 import { parseTensors } from './gguf-tensors.ts'
 import {
   scalarBytes,
@@ -43,7 +43,7 @@ export function parseHeader(source: ByteSource): GgufHeader {
   for (let index = 0; index < numPairs; index++) {
     const start = cursor.position
     const key = parseKey(cursor, index)
-    if (metadata.has(key)) cursor.fail(`metadata key ${index}`, start, `"${oneLine(key)}" is there twice`)
+    if (metadata.has(key)) cursor.fail(`metadata key ${index}`, start, `"${key}" is there twice`)
     const valueAt = cursor.position
     const value = parseValue(cursor, key)
     if (key === 'general.alignment') alignment = parseAlignment(cursor, value, valueAt)
@@ -54,7 +54,7 @@ export function parseHeader(source: ByteSource): GgufHeader {
 
 function parseVersion(cursor: GgufCursor): number {
   const magic = Buffer.from(cursor.bytes(4, 'magic')).toString('latin1')
-  if (magic !== MAGIC) cursor.fail('magic', 0, `"${oneLine(magic)}" is not "${MAGIC}"`)
+  if (magic !== MAGIC) cursor.fail('magic', 0, `"${magic}" is not "${MAGIC}"`)
   const version = cursor.uint32('version')
   if (version !== 0 && (version & 0xffff) === 0) {
     cursor.fail('version', 4, 'a big-endian file; only little-endian files are supported')
