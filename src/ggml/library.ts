@@ -30,6 +30,13 @@ export interface GgmlLibraries {
 
 export type { Device } from './platform.ts'
 
+/**
+ * koffi runs C functions on stacks of its own: by default 2 MiB, and 128 KiB for calls off the JavaScript thread, less
+ * than a thread of the system has. Kernels and libllama's regular expressions were written for the latter.
+ */
+const synchronousStackBytes = 16 * 1024 * 1024
+const asynchronousStackBytes = 8 * 1024 * 1024
+
 let opened: GgmlLibraries | undefined
 
 /**
@@ -54,6 +61,7 @@ export function openLibraries(options: { readonly device: Device }): GgmlLibrari
 
 function openFolder(folder: LibraryFolder): GgmlLibraries {
   const { dir, device } = folder
+  widenStacks()
   // Dependencies first: each library finds the one before it already loaded, on every platform's loader.
   const base = openLibrary(dir, 'ggml-base')
   checkGgmlLayouts(base)
@@ -72,6 +80,15 @@ function openFolder(folder: LibraryFolder): GgmlLibraries {
       return llama
     },
   }
+}
+
+/** Takes effect for stacks not made yet, so it must come before the first call. */
+function widenStacks(): void {
+  koffi.config({
+    ...koffi.config(),
+    sync_stack_size: synchronousStackBytes,
+    async_stack_size: asynchronousStackBytes,
+  })
 }
 
 function openLlama(dir: string, base: LibraryHandle): LibraryHandle {

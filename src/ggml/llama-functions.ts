@@ -29,7 +29,8 @@ export interface LlamaFunctions {
   vocabAddBos(vocab: Pointer): boolean
   vocabAddEos(vocab: Pointer): boolean
   vocabIsEog(vocab: Pointer, token: number): boolean
-  vocabIsControl(vocab: Pointer, token: number): boolean
+  vocabAttributes(vocab: Pointer, token: number): number
+  vocabText(vocab: Pointer, token: number): string
   tokenize: Tokenize
   tokenToPiece: TokenToPiece
   contextInit(model: Pointer, params: StructWords): Pointer | null
@@ -129,7 +130,8 @@ function bindVocab(llama: LibraryHandle) {
     vocabAddBos: llama.func('llama_vocab_get_add_bos', 'bool', [pointer]),
     vocabAddEos: llama.func('llama_vocab_get_add_eos', 'bool', [pointer]),
     vocabIsEog: llama.func('llama_vocab_is_eog', 'bool', [pointer, 'int32_t']),
-    vocabIsControl: llama.func('llama_vocab_is_control', 'bool', [pointer, 'int32_t']),
+    vocabAttributes: llama.func('llama_vocab_get_attr', 'int', [pointer, 'int32_t']),
+    vocabText: llama.func('llama_vocab_get_text', 'str', [pointer, 'int32_t']),
     tokenize: llama.func('llama_tokenize', 'int32_t', [
       pointer,
       pointer,

@@ -18,6 +18,12 @@ export interface LlamaModelOptions {
   readonly gpuLayers?: number
 }
 
+/** Bits of a token's attributes (`enum llama_token_attr`). */
+export const tokenAttribute = { unknown: 1, control: 8, userDefined: 16, stripsLeft: 128 } as const
+
+/** How a vocabulary cuts words (`enum llama_vocab_type`); others exist. */
+export const vocabType = { sentencePiece: 1, bytePairs: 2 } as const
+
 /** Owns one `llama_model`. Close contexts made from it first. */
 export class LlamaModel {
   readonly functions: LlamaFunctions
@@ -81,6 +87,8 @@ function modelParameters(functions: LlamaFunctions, options: LlamaModelOptions):
 /** Tokenisation by libllama: bytes to token ids, token id to bytes. Lives as long as its model is open. */
 export class LlamaVocab {
   readonly size: number
+  /** See `vocabType`. */
+  readonly type: number
   /** Token ids, or -1 where the vocabulary has none. */
   readonly bos: number
   readonly eos: number
@@ -95,6 +103,7 @@ export class LlamaVocab {
     this.#functions = functions
     this.#handle = handle
     this.size = functions.vocabSize(handle)
+    this.type = functions.vocabType(handle)
     this.bos = functions.vocabBos(handle)
     this.eos = functions.vocabEos(handle)
     this.eot = functions.vocabEot(handle)
@@ -104,11 +113,17 @@ export class LlamaVocab {
 
   /** Whether the token ends a turn or a text. */
   isEndOfGeneration(token: number): boolean {
-    return this.#functions.vocabIsEog(this.#open(), token)
+    return this.#functions.vocabIsEog(this.#open(), this.#checked(token))
   }
 
-  isControl(token: number): boolean {
-    return this.#functions.vocabIsControl(this.#open(), token)
+  /** Bits of `tokenAttribute`. */
+  attributes(token: number): number {
+    return this.#functions.vocabAttributes(this.#open(), this.#checked(token))
+  }
+
+  /** The token as the file spells it: for special tokens the text that stands for them. */
+  text(token: number): string {
+    return this.#functions.vocabText(this.#open(), this.#checked(token))
   }
 
   /** Token ids of UTF-8 text (NUL bytes allowed). */
@@ -149,6 +164,12 @@ export class LlamaVocab {
   #tokenizeInto(utf8: Uint8Array, tokens: Int32Array, addSpecial: boolean, parseSpecial: boolean): number {
     const { tokenize } = this.#functions
     return tokenize(this.#open(), utf8, utf8.length, tokens, tokens.length, addSpecial, parseSpecial)
+  }
+
+  /** libllama ends the process on an id outside the vocabulary. */
+  #checked(token: number): number {
+    invariant(Number.isInteger(token) && token >= 0 && token < this.size, `There is no token ${token}`)
+    return token
   }
 
   #open(): Pointer {

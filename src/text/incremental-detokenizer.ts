@@ -1,0 +1,28 @@
+import type { Tokenizer } from './tokenizer.ts'
+
+/**
+ * Turns a stream of tokens into text that may be sent at once: a character whose bytes are spread over several tokens
+ * comes out with the last of them. Bytes that are no UTF-8 become U+FFFD, exactly as when the whole is decoded.
+ */
+export class IncrementalDetokenizer {
+  readonly #tokenizer: Pick<Tokenizer, 'pieceBytes'>
+  readonly #special: boolean
+  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+  /** `special`: spell out special tokens instead of leaving them out. */
+  constructor(tokenizer: Pick<Tokenizer, 'pieceBytes'>, options: { readonly special?: boolean } = {}) {
+    this.#tokenizer = tokenizer
+    this.#special = options.special ?? false
+  }
+
+  /** The characters completed by this token; often one word, sometimes none. */
+  push(tokenId: number): string {
+    const bytes = this.#tokenizer.pieceBytes(tokenId, this.#special)
+    return bytes.length === 0 ? '' : this.#decoder.decode(bytes, { stream: true })
+  }
+
+  /** What is left when the stream ends: U+FFFD for a character cut short, else nothing. Ready for a new stream. */
+  flush(): string {
+    return this.#decoder.decode()
+  }
+}
