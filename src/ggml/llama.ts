@@ -141,6 +141,7 @@ export class LlamaVocab {
 
   /** A copy of the bytes of one token; control tokens are empty unless `special`. */
   piece(token: number, special: boolean): Uint8Array {
+    this.#checked(token)
     let length = this.#functions.tokenToPiece(
       this.#open(),
       token,
