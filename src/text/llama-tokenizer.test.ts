@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -95,6 +96,24 @@ describe('LlamaTokenizer with the bundled model', () => {
     // Sixteen times the text; the square would be 256 times the time.
     const short = fastest(1000)
     expect(fastest(16_000)).toBeLessThan(short * 100)
+  })
+})
+
+describe('LlamaTokenizer with a pre-tokenizer that recurses', () => {
+  it('survives runs of characters longer than the stack would allow', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'switchyard-tokenizer-'))
+    const bytes = readFileSync(bundled)
+    // Same length, other rules: libllama runs those of "bloom" with std::regex.
+    const place = bytes.indexOf('gpt-2', bytes.indexOf('tokenizer.ggml.pre'))
+    bytes.write('bloom', place)
+    const path = join(dir, 'bloom.gguf')
+    writeFileSync(path, bytes)
+    const tokenizer = openLlamaTokenizer(path)
+    for (const text of ['a'.repeat(100_000), 'é'.repeat(50_000), '!'.repeat(100_000), '\n'.repeat(100_000)]) {
+      expect(tokenizer.decode(tokenizer.encode(text, special))).toBe(text)
+    }
+    tokenizer.close()
+    rmSync(dir, { recursive: true })
   })
 })
 
