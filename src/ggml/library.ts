@@ -45,8 +45,8 @@ let opened: GgmlLibraries | undefined
  * @throws {ServingError} LIBRARY_NOT_FOUND or LIBRARY_MISMATCH.
  */
 export function openLibraries(options: { readonly device: Device }): GgmlLibraries {
-  // Whatever is open serves `auto`, even if it was opened for one device.
-  if (opened !== undefined && options.device === 'auto') return opened
+  // Whatever is open serves `auto`, and every build carries the CPU's kernels.
+  if (opened !== undefined && (options.device === 'auto' || options.device === 'cpu')) return opened
   const folder = findLibraryFolder({ device: options.device })
   if (opened === undefined) {
     opened = openFolder(folder)

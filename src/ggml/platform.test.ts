@@ -54,6 +54,15 @@ describe('findLibraryFolder', () => {
     expect(findLibraryFolder(linux('cpu')).dir).toBe(cpu)
   })
 
+  it('runs the CPU from an accelerator package when there is no other', () => {
+    const cuda = install('linux-x64-cuda')
+    expect(findLibraryFolder(linux('cpu'))).toEqual({
+      dir: cuda,
+      device: 'cpu',
+      packageName: '@node-llama-cpp/linux-x64-cuda',
+    })
+  })
+
   it('says what it looked for, where, and how to get it', () => {
     install('linux-x64')
     const search = (): unknown => findLibraryFolder(linux('cuda'))
@@ -114,7 +123,7 @@ describe('packagesFor', () => {
       packagesFor({ device, platform: 'darwin', arch: 'arm64' }).map(
         ({ name, device: kind }) => `${name} ${kind}`,
       )
-    expect(names('auto')[0]).toBe('@node-llama-cpp/mac-arm64-metal metal')
+    expect(names('auto')).toEqual(['@node-llama-cpp/mac-arm64-metal metal'])
     expect(names('cpu')).toEqual(['@node-llama-cpp/mac-arm64-metal cpu'])
     expect(names('cuda')).toEqual([])
   })
@@ -125,11 +134,17 @@ describe('findLibraryFile', () => {
     const names = [
       'libggml-base.so',
       'libggml-cpu-x64.so',
-      'libggml.so.0',
+      'libggml-cuda.so',
+      'libggml.cuda.v0.5.0.so',
       'libllama-common.so',
-      'libllama.so',
+      'libllama.so.0',
       'libggml-base.dylib',
+      'libggml-metal.so',
       'libggml.0.25.1.dylib',
+      'libllama.metal.v0.5.0.dylib',
+      'libllama-common.dylib',
+      'ggml-vulkan.dll',
+      'llama-common.dll',
       'ggml-base.dll',
       'ggml.v0.5.0.dll',
       'llama.dll',
@@ -138,10 +153,11 @@ describe('findLibraryFile', () => {
     const find = (name: 'ggml-base' | 'ggml' | 'llama', platform: NodeJS.Platform): string | undefined =>
       findLibraryFile(root, name, platform)?.slice(root.length + 1)
     expect(find('ggml-base', 'linux')).toBe('libggml-base.so')
-    expect(find('ggml', 'linux')).toBe('libggml.so.0')
-    expect(find('llama', 'linux')).toBe('libllama.so')
+    expect(find('ggml', 'linux')).toBe('libggml.cuda.v0.5.0.so')
+    expect(find('llama', 'linux')).toBe('libllama.so.0')
     expect(find('ggml', 'darwin')).toBe('libggml.0.25.1.dylib')
-    expect(find('llama', 'darwin')).toBeUndefined()
+    expect(find('llama', 'darwin')).toBe('libllama.metal.v0.5.0.dylib')
+    expect(find('ggml-base', 'darwin')).toBe('libggml-base.dylib')
     expect(find('ggml', 'win32')).toBe('ggml.v0.5.0.dll')
     expect(find('ggml-base', 'win32')).toBe('ggml-base.dll')
     expect(find('llama', 'win32')).toBe('llama.dll')

@@ -57,10 +57,7 @@ const packagesByPlatform: Record<string, readonly LibraryPackage[]> = {
   ],
   'linux-arm64': [{ name: 'linux-arm64', device: 'cpu' }],
   'linux-armv7l': [{ name: 'linux-armv7l', device: 'cpu' }],
-  'mac-arm64': [
-    { name: 'mac-arm64-metal', device: 'metal' },
-    { name: 'mac-arm64-metal', device: 'cpu' },
-  ],
+  'mac-arm64': [{ name: 'mac-arm64-metal', device: 'metal' }],
   'mac-x64': [{ name: 'mac-x64', device: 'cpu' }],
   'win-x64': [
     { name: 'win-x64-cuda', device: 'cuda' },
@@ -75,13 +72,20 @@ export function userPackageDir(env: NodeJS.ProcessEnv = process.env): string {
   return env['SWITCHYARD_HOME'] ?? join(homedir(), '.switchyard')
 }
 
-/** The packages that can serve a device on this platform, best first; full npm names. */
+/**
+ * The packages that can serve a device on this platform, best first; full npm names. Every package carries the CPU's
+ * kernels, so the others stand in for a CPU package that is not there.
+ */
 export function packagesFor(query: PlatformQuery): readonly LibraryPackage[] {
   const platform = platformNames[query.platform ?? process.platform] ?? query.platform ?? process.platform
   const arch = archNames[query.arch ?? process.arch] ?? query.arch ?? process.arch
-  return (packagesByPlatform[`${platform}-${arch}`] ?? [])
-    .filter(({ device }) => query.device === 'auto' || device === query.device)
-    .map(({ name, device }) => ({ name: `@node-llama-cpp/${name}`, device }))
+  const all = (packagesByPlatform[`${platform}-${arch}`] ?? []).map(({ name, device }) => ({
+    name: `@node-llama-cpp/${name}`,
+    device,
+  }))
+  if (query.device === 'auto') return all
+  if (query.device === 'cpu') return all.toReversed().map(({ name }) => ({ name, device: 'cpu' }))
+  return all.filter(({ device }) => device === query.device)
 }
 
 /**
@@ -110,7 +114,7 @@ export type LibraryName = 'ggml-base' | 'ggml' | 'llama'
 
 /**
  * Path of one library in a folder. File names carry versions that differ by platform and build
- * (`libggml.v0.5.0.so`, `libllama.so.0`, `ggml-base.dll`), so they are matched by pattern.
+ * (`libggml.v0.5.0.so`, `libllama.cuda.v0.5.0.so`, `libggml.so.0`, `ggml-base.dll`), so they are matched by pattern.
  */
 export function findLibraryFile(
   dir: string,
@@ -126,9 +130,10 @@ export function findLibraryFile(
 }
 
 function libraryPattern(name: LibraryName, platform: NodeJS.Platform): RegExp {
-  if (platform === 'win32') return new RegExp(`^(lib)?${name}(\\.v?\\d[\\d.]*)?\\.dll$`)
-  if (platform === 'darwin') return new RegExp(`^lib${name}(\\.v?\\d[\\d.]*)?\\.dylib$`)
-  return new RegExp(`^lib${name}(\\.v\\d[\\d.]*)?\\.so(\\.\\d+)*$`)
+  const version = String.raw`((\.[a-z]+)?\.v?\d[\d.]*)?`
+  if (platform === 'win32') return new RegExp(String.raw`^(lib)?${name}${version}\.dll$`)
+  if (platform === 'darwin') return new RegExp(String.raw`^lib${name}${version}\.dylib$`)
+  return new RegExp(String.raw`^lib${name}${version}\.so(\.\d+)*$`)
 }
 
 function hasLibraries(dir: string, query: PlatformQuery): boolean {

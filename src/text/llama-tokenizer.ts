@@ -9,12 +9,13 @@ import { specialsPattern, textPieces, type PieceRules } from './text-pieces.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
 /**
- * Opens the tokenizer in a GGUF file.
+ * Opens the tokenizer in a GGUF file. It needs no accelerator; a process that will also run the model on one passes
+ * the libraries for that, because a process opens one build only.
  * @throws {ServingError} INVALID_MODEL when the file has none, LIBRARY_NOT_FOUND or LIBRARY_MISMATCH.
  */
 export function openLlamaTokenizer(path: string, libraries?: GgmlLibraries): LlamaTokenizer {
   return new LlamaTokenizer(
-    new LlamaModel(libraries ?? openLibraries({ device: 'auto' }), path, { vocabOnly: true }),
+    new LlamaModel(libraries ?? openLibraries({ device: 'cpu' }), path, { vocabOnly: true }),
   )
 }
 

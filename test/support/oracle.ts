@@ -15,6 +15,8 @@ export interface OracleOptions {
   readonly maxLength?: number
   /** Convert weights to the CPU's own layouts; default true, as libllama does. */
   readonly repack?: boolean
+  /** Layers on an accelerator, where its libraries are open; default 0, all on the CPU. */
+  readonly gpuLayers?: number
   /** Tokens per forward pass while reading a prompt; default 512. */
   readonly chunkSize?: number
 }
@@ -35,7 +37,10 @@ export class Oracle {
 
   constructor(path: string, options: OracleOptions = {}) {
     const { maxLength = 2048, chunkSize = 512, kvType = 'f16' } = options
-    this.#model = new LlamaModel(openLibraries({ device: 'auto' }), path, { repack: options.repack ?? true })
+    this.#model = new LlamaModel(openLibraries({ device: 'auto' }), path, {
+      repack: options.repack ?? true,
+      gpuLayers: options.gpuLayers ?? 0,
+    })
     this.#context = new LlamaContext(this.#model, {
       numCtx: maxLength,
       numBatch: chunkSize,
