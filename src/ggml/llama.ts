@@ -22,7 +22,7 @@ export interface LlamaModelOptions {
 export const tokenAttribute = { unknown: 1, control: 8, userDefined: 16, stripsLeft: 128 } as const
 
 /** How a vocabulary cuts words (`enum llama_vocab_type`); others exist. */
-export const vocabType = { sentencePiece: 1, bytePairs: 2 } as const
+export const vocabType = { none: 0, sentencePiece: 1, bytePairs: 2 } as const
 
 /** Owns one `llama_model`. Close contexts made from it first. */
 export class LlamaModel {

@@ -47,7 +47,11 @@ export class LlamaTokenizer implements Tokenizer {
     const { vocab } = model
     this.#model = model
     this.vocabSize = vocab.size
-    if (this.vocabSize === 0) throw new ServingError('INVALID_MODEL', 'The model file has no vocabulary')
+    // libllama ends the process when it is asked to tokenise without a vocabulary, even if it counts dummy tokens.
+    if (this.vocabSize === 0 || vocab.type === vocabType.none) {
+      model.close()
+      throw new ServingError('INVALID_MODEL', 'The model file has no vocabulary')
+    }
     this.endTokenIds = tokenIds(vocab).filter((token) => vocab.isEndOfGeneration(token))
     this.bosText = specialText(vocab, vocab.bos)
     this.eosText = specialText(vocab, vocab.eos)
@@ -57,8 +61,10 @@ export class LlamaTokenizer implements Tokenizer {
     this.#before = frame.slice(0, numBefore)
     this.#after = frame.slice(numBefore)
     this.#rules = pieceRules(model)
-    if (vocab.type === vocabType.sentencePiece)
-      this.#anchorTokens = [...vocab.tokenize(Buffer.from(anchor), false, false)]
+    this.#anchorTokens =
+      vocab.type === vocabType.sentencePiece
+        ? [...vocab.tokenize(Buffer.from(anchor), false, false)]
+        : undefined
   }
 
   encode(text: string, options: { addSpecial: boolean; parseSpecial: boolean }): number[] {
