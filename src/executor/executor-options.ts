@@ -1,0 +1,26 @@
+import type { FakeExecutorOptions } from './fake-executor.ts'
+
+/** How an engine computes: plain data, so that it can cross to the engine's process. */
+export type ExecutorOptions = GgmlExecutorOptions | ({ readonly kind: 'fake' } & FakeExecutorOptions)
+
+export interface GgmlExecutorOptions {
+  readonly kind: 'ggml'
+  readonly modelPath: string
+  readonly device: 'auto' | 'cpu' | 'cuda' | 'vulkan' | 'metal'
+  /** CPU threads of the kernels; undefined: one per core. */
+  readonly numThreads: number | undefined
+  /** Longest sequence in tokens; undefined: what the model was trained for, if the pool can hold it. */
+  readonly maxModelLen: number | undefined
+  /** Size of the KV pool in tokens; undefined: chosen from the model and a default share of memory. */
+  readonly kvCacheTokens: number | undefined
+  /** Tokens per block, a power of two. */
+  readonly blockSize: number
+  readonly cacheTypeK: CacheType
+  readonly cacheTypeV: CacheType
+  /** Logits that do not depend on what else is in the step, where the kernels allow it. */
+  readonly batchInvariant: boolean
+  readonly maxNumSeqs: number
+  readonly maxNumBatchedTokens: number
+}
+
+export type CacheType = 'f16' | 'q8_0'

@@ -1,0 +1,122 @@
+/**
+ * Runs step plans on graphs of our own over ggml: prefill chunks and decodes of many sequences in one ragged pass.
+ * It knows models, memory and kernels; it does not know requests, queues or sampling rules.
+ * Read next: `step-graph.ts` (one step), `../model/graph/decoder.ts` (the network), `kv-pool.ts` (the memory).
+ */
+import { invariant } from '../core/errors.ts'
+import type { Backend } from '../ggml/backend.ts'
+import { addressOf } from '../ggml/graph-context.ts'
+import { viewMemory } from '../ggml/memory-map.ts'
+import type { DecoderModel } from '../model/graph/decoder.ts'
+import type { StepPlan } from '../scheduler/step-plan.ts'
+import type { Executor, ExecutorModel, LogitsNeed, LogitsRow, StepResult } from './executor.ts'
+import { GraphCache } from './graph-cache.ts'
+import type { KvPool } from './kv-pool.ts'
+import { logitsRow, type LogitsMemory } from './logits-rows.ts'
+import { StepGraph, type GraphEnvironment, type OutputTensor, type StepOutputs } from './step-graph.ts'
+import { StepInputs } from './step-inputs.ts'
+import { shapeOf, sharedInverseTemperature, slotRuns, type PadRows } from './step-shape.ts'
+
+/** Graphs of decode steps of every usual batch size, and some of prefill chunks. */
+const maxCachedGraphs = 48
+
+export interface GgmlExecutorParts {
+  readonly backend: Backend
+  readonly model: DecoderModel
+  readonly pool: KvPool
+  readonly info: ExecutorModel
+  readonly maxRows: number
+  readonly maxOutputs: number
+  readonly padRows: PadRows
+}
+
+export class GgmlExecutor implements Executor {
+  readonly model: ExecutorModel
+  readonly #parts: GgmlExecutorParts
+  readonly #environment: GraphEnvironment
+  readonly #graphs = new GraphCache(maxCachedGraphs)
+  /** The compute buffer as JavaScript sees it; undefined on devices. */
+  readonly #memory: ArrayBuffer | undefined
+
+  constructor(parts: GgmlExecutorParts) {
+    const { backend, model } = parts
+    this.model = parts.info
+    this.#parts = parts
+    const numBytes = computeBytes(parts)
+    const buffer = backend.allocate(numBytes)
+    const address = backend.ggml.bufferBase(buffer)
+    this.#memory = backend.isCpu ? viewMemory(address, numBytes) : undefined
+    this.#environment = {
+      backend,
+      model,
+      pool: parts.pool,
+      inputs: new StepInputs(backend, parts.maxRows, parts.maxOutputs),
+      compute: { buffer, address, numBytes },
+    }
+  }
+
+  async execute(plan: StepPlan, needs: readonly LogitsNeed[]): Promise<StepResult> {
+    const startedAt = performance.now()
+    const runs = plan.entries.map((entry) => slotRuns(entry, this.model.blockSize))
+    const shape = shapeOf(plan, needs, runs, this.#parts.padRows)
+    invariant(shape.numRows <= this.#parts.maxRows, `a step of ${shape.numRows} rows is too large`)
+    const graph = this.#graphs.get(shape.key, () => new StepGraph(this.#environment, shape))
+    const inverseTemperature = sharedInverseTemperature(needs)
+    graph.fill(plan, runs, inverseTemperature)
+    const builtAt = performance.now()
+    await this.#environment.backend.compute(graph.graph)
+    const computedAt = performance.now()
+    return {
+      rows: this.#rows(plan, graph, inverseTemperature),
+      buildMicros: Math.round((builtAt - startedAt) * 1000),
+      computeMicros: Math.round((computedAt - builtAt) * 1000),
+    }
+  }
+
+  close(): Promise<void> {
+    this.#graphs.close()
+    this.#parts.pool.close()
+    this.#parts.model.weights.close()
+    this.#parts.backend.close()
+    return Promise.resolve()
+  }
+
+  #rows(plan: StepPlan, graph: StepGraph, inverseTemperature: number | undefined): (LogitsRow | undefined)[] {
+    if (graph.outputs === undefined) return plan.entries.map(() => undefined)
+    const memory = this.#results(graph, graph.outputs, inverseTemperature)
+    let output = 0
+    return plan.entries.map((entry) => (entry.samples ? logitsRow(memory, output++) : undefined))
+  }
+
+  #results(graph: StepGraph, outputs: StepOutputs, inverseTemperature: number | undefined): LogitsMemory {
+    const { vocabSize } = this.model
+    const { numOutputs, topK } = graph.shape
+    const floats = (output: OutputTensor) => new Float32Array(...this.#host(output, vocabSize * numOutputs))
+    return {
+      logits: floats(outputs.logits),
+      topIds: new Int32Array(...this.#host(outputs.topIds, topK * numOutputs)),
+      topK,
+      vocabSize,
+      probabilities: outputs.probabilities === undefined ? undefined : floats(outputs.probabilities),
+      inverseTemperature,
+    }
+  }
+
+  /** 4-byte elements of the compute buffer, in place on the CPU, copied from a device. */
+  #host({ tensor, address }: OutputTensor, length: number): [ArrayBuffer, number, number] {
+    const { compute, backend } = this.#environment
+    if (this.#memory !== undefined) return [this.#memory, address - compute.address, length]
+    const copy = new ArrayBuffer(length * 4)
+    backend.ggml.getTensor(tensor, addressOf(new Uint8Array(copy)), 0, length * 4)
+    return [copy, 0, length]
+  }
+}
+
+/** Room for the largest step: the activations of one layer for all rows, and the outputs. */
+function computeBytes({ model, info, maxRows, maxOutputs }: GgmlExecutorParts): number {
+  const h = model.hyperparameters
+  const qkvWidth = h.headDim * (h.numHeads + 2 * h.numKvHeads)
+  const rowFloats = 8 * h.embeddingLength + 5 * qkvWidth + 4 * h.feedForwardLength
+  const outputFloats = 2 * info.vocabSize + rowFloats
+  return 4 * (rowFloats * maxRows + outputFloats * maxOutputs) + 2 ** 20
+}

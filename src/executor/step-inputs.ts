@@ -1,0 +1,86 @@
+/**
+ * What changes with every step: token ids, positions, KV slots, output rows and attention masks. On the CPU the graph
+ * reads JavaScript's own memory; a device gets a copy before it computes.
+ */
+import type { Backend } from '../ggml/backend.ts'
+import type { Pointer } from '../ggml/functions.ts'
+import { addressOf } from '../ggml/graph-context.ts'
+
+/** -infinity and 0 as half floats. */
+const halfMinusInfinity = 0xfc00
+const halfZero = 0
+
+/** One of the inputs: its JavaScript side, and where the graph finds it. */
+export interface InputArray {
+  readonly values: Int32Array
+  readonly address: Pointer
+}
+
+export class StepInputs {
+  readonly tokens: InputArray
+  readonly positions: InputArray
+  readonly slots: InputArray
+  readonly outputRows: InputArray
+  readonly #backend: Backend
+  #mask: Uint16Array
+  #maskAddress: Pointer
+  #maskUsed = 0
+
+  constructor(backend: Backend, maxRows: number, maxOutputs: number) {
+    this.#backend = backend
+    this.tokens = this.#array(maxRows)
+    this.positions = this.#array(maxRows)
+    this.slots = this.#array(maxRows)
+    this.outputRows = this.#array(maxOutputs)
+    this.#mask = new Uint16Array(0)
+    this.#maskAddress = 0
+  }
+
+  /** Makes room for the masks of a step, in elements. Before the first `causalMask` of the step. */
+  beginMasks(numElements: number): void {
+    this.#maskUsed = 0
+    if (numElements <= this.#mask.length) return
+    this.#mask = new Uint16Array(numElements * 2)
+    this.#maskAddress = this.#addressFor(this.#mask)
+  }
+
+  /** The mask [numKeys, numTokens] of a chunk: row i sees the keys up to `position + i`. Returns its address. */
+  causalMask(position: number, numTokens: number): Pointer {
+    const start = this.#maskUsed
+    const numKeys = position + numTokens
+    for (let row = 0; row < numTokens; row++) {
+      const at = start + row * numKeys
+      this.#mask.fill(halfZero, at, at + position + row + 1)
+      this.#mask.fill(halfMinusInfinity, at + position + row + 1, at + numKeys)
+    }
+    this.#maskUsed += numKeys * numTokens
+    return this.#maskAddress + start * 2
+  }
+
+  /** Sends an input to the device; nothing to do where the graph reads our memory. */
+  upload(tensor: Pointer, { values }: InputArray, count: number): void {
+    if (this.#backend.isCpu || count === 0) return
+    this.#backend.ggml.setTensor(tensor, addressOf(bytesOf(values)), 0, count * 4)
+  }
+
+  uploadMask(tensor: Pointer, address: Pointer, numElements: number): void {
+    if (this.#backend.isCpu) return
+    const host = addressOf(bytesOf(this.#mask)) + (address - this.#maskAddress)
+    this.#backend.ggml.setTensor(tensor, host, 0, numElements * 2)
+  }
+
+  #array(length: number): InputArray {
+    const values = new Int32Array(length)
+    return { values, address: this.#addressFor(values) }
+  }
+
+  #addressFor(values: Int32Array | Uint16Array): Pointer {
+    const bytes = bytesOf(values)
+    if (this.#backend.isCpu) return addressOf(bytes)
+    return this.#backend.ggml.bufferBase(this.#backend.allocate(bytes.length))
+  }
+}
+
+function bytesOf(values: Int32Array | Uint16Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+}

@@ -1,0 +1,111 @@
+/**
+ * A ggml context whose memory belongs to JavaScript: tensor structs are created by ggml and can afterwards be
+ * placed and patched by plain typed-array writes. That is what makes a graph reusable from step to step.
+ */
+import koffi from 'koffi'
+import { invariant } from '../core/errors.ts'
+import type { GgmlFunctions, Pointer } from './functions.ts'
+import { tensorStruct } from './tensor-struct.ts'
+
+const TWO_32 = 4_294_967_296
+
+export class GraphContext {
+  /** The `ggml_context*` for ggml's constructors. */
+  readonly pointer: Pointer
+  readonly #ggml: GgmlFunctions
+  readonly #words: Uint32Array
+  readonly #floats: Float32Array
+  readonly #base: number
+  #open = true
+
+  constructor(ggml: GgmlFunctions, numBytes: number) {
+    this.#ggml = ggml
+    const memory = new ArrayBuffer(Math.ceil(numBytes / 16) * 16)
+    this.#words = new Uint32Array(memory)
+    this.#floats = new Float32Array(memory)
+    this.#base = addressOf(new Uint8Array(memory))
+    this.pointer = ggml.init({ mem_size: memory.byteLength, mem_buffer: this.#base, no_alloc: true })
+    invariant(this.pointer !== 0, 'ggml_init failed')
+  }
+
+  /** Gives a tensor its memory: what ggml's allocators would do. */
+  place(tensor: Pointer, buffer: Pointer, address: Pointer): void {
+    this.#setPointer(tensor, tensorStruct.buffer, buffer)
+    this.#setPointer(tensor, tensorStruct.data, address)
+  }
+
+  setData(tensor: Pointer, address: Pointer): void {
+    this.#setPointer(tensor, tensorStruct.data, address)
+  }
+
+  data(tensor: Pointer): Pointer {
+    return this.#pointerAt(tensor, tensorStruct.data)
+  }
+
+  /** What the buffer's owner attached when the tensor was placed; 0 when nothing. */
+  extra(tensor: Pointer): Pointer {
+    return this.#pointerAt(tensor, tensorStruct.extra)
+  }
+
+  /** Bytes of a contiguous tensor: ne[3] * nb[3]. */
+  numBytes(tensor: Pointer): number {
+    return this.ne(tensor, 3) * this.#pointerAt(tensor, tensorStruct.nb + 24)
+  }
+
+  ne(tensor: Pointer, dimension: number): number {
+    return this.#pointerAt(tensor, tensorStruct.ne + dimension * 8)
+  }
+
+  /** Changes the number of rows; the strides of the higher dimensions stay. */
+  setNumRows(tensor: Pointer, rows: number): void {
+    this.#words[(tensor + tensorStruct.ne + 8 - this.#base) >>> 2] = rows
+  }
+
+  /** Changes the number of rows of a contiguous 2-D tensor, and the strides that follow from it. */
+  setRows2d(tensor: Pointer, rows: number, rowBytes: number): void {
+    const word = (tensor - this.#base) >>> 2
+    const nb = word + (tensorStruct.nb >>> 2)
+    this.#words[word + (tensorStruct.ne >>> 2) + 2] = rows
+    this.#words[nb + 4] = rows * rowBytes
+    this.#words[nb + 6] = rows * rowBytes
+  }
+
+  /** Changes the shape of a contiguous 2-D tensor of elements of `elementBytes`. */
+  setShape2d(tensor: Pointer, ne0: number, ne1: number, elementBytes: number): void {
+    const word = (tensor - this.#base) >>> 2
+    const ne = word + (tensorStruct.ne >>> 2)
+    const nb = word + (tensorStruct.nb >>> 2)
+    this.#words[ne] = ne0
+    this.#words[ne + 2] = ne1
+    this.#words[nb + 2] = ne0 * elementBytes
+    this.#words[nb + 4] = ne0 * ne1 * elementBytes
+    this.#words[nb + 6] = ne0 * ne1 * elementBytes
+  }
+
+  /** Writes a float operator parameter (`op_params[index]`). */
+  setFloatParam(tensor: Pointer, index: number, value: number): void {
+    this.#floats[(tensor + tensorStruct.opParams - this.#base) / 4 + index] = value
+  }
+
+  close(): void {
+    if (!this.#open) return
+    this.#open = false
+    this.#ggml.free(this.pointer)
+  }
+
+  #setPointer(tensor: Pointer, offset: number, value: number): void {
+    const word = (tensor + offset - this.#base) >>> 2
+    this.#words[word] = value % TWO_32
+    this.#words[word + 1] = Math.floor(value / TWO_32)
+  }
+
+  #pointerAt(tensor: Pointer, offset: number): number {
+    const word = (tensor + offset - this.#base) >>> 2
+    return (this.#words[word] ?? 0) + (this.#words[word + 1] ?? 0) * TWO_32
+  }
+}
+
+/** The address of a typed array's first byte. The array must be kept alive as long as the address is used. */
+export function addressOf(view: Uint8Array): Pointer {
+  return Number(koffi.address(view))
+}
