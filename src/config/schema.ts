@@ -1,0 +1,151 @@
+/** The settings of the server: the one place where a key, its flag, its environment name and its default live. */
+import { fileURLToPath } from 'node:url'
+
+import type { CacheType } from '../executor/executor-options.ts'
+import { devices } from '../ggml/platform.ts'
+import { policyNames } from '../scheduler/policies/index.ts'
+import {
+  choice,
+  decimal,
+  integer,
+  optionalSetting,
+  powerOfTwo,
+  setting,
+  text,
+  texts,
+  toggle,
+  type SettingTable,
+  type SettingValues,
+} from './setting.ts'
+
+/** The model that comes with the package; the same place from `src` and from `dist`. */
+export const bundledModel = fileURLToPath(
+  new URL('../../models/yardling/yardling-q8_0.gguf', import.meta.url),
+)
+
+export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+
+const cacheTypes = ['f16', 'q8_0'] as const satisfies readonly CacheType[]
+
+export const settings = {
+  model: setting(text, {
+    group: 'Model',
+    short: 'm',
+    placeholder: 'FILE',
+    default: bundledModel,
+    defaultText: 'the bundled Yardling',
+    about: 'GGUF file to serve (architectures llama, qwen2, qwen3).',
+  }),
+  'served-model-name': optionalSetting(texts, {
+    group: 'Model',
+    placeholder: 'NAME,...',
+    defaultText: 'the file name without .gguf',
+    about: 'Names that clients may give as "model"; the first one is shown.',
+  }),
+  'max-model-len': optionalSetting(integer(1), {
+    group: 'Model',
+    defaultText: 'what the model was trained for',
+    about: 'Longest sequence in tokens, prompt and answer together.',
+  }),
+  device: setting(choice(devices), {
+    group: 'Device',
+    default: 'auto',
+    about: 'Where to compute. auto: an installed accelerator package, else the CPU.',
+  }),
+  threads: optionalSetting(integer(1, 1024), {
+    group: 'Device',
+    short: 't',
+    defaultText: 'one per core',
+    about: 'CPU threads of the kernels.',
+  }),
+  'batch-invariant': setting(toggle, {
+    group: 'Device',
+    default: false,
+    about:
+      'Compute each sequence the same way whatever else is in the step, where the kernels allow it. Slower.',
+  }),
+  'kv-cache-tokens': optionalSetting(integer(1), {
+    group: 'KV cache',
+    defaultText: 'from the model, up to about 1 GiB',
+    about: 'Size of the KV cache in tokens, over all sequences.',
+  }),
+  'block-size': setting(powerOfTwo(1, 4096), {
+    group: 'KV cache',
+    default: 32,
+    about: 'Tokens per block of the KV cache; a power of two.',
+  }),
+  'cache-type-k': setting(choice(cacheTypes), {
+    group: 'KV cache',
+    default: 'f16',
+    about: 'Type of the keys in the cache.',
+  }),
+  'cache-type-v': setting(choice(cacheTypes), {
+    group: 'KV cache',
+    default: 'f16',
+    about: 'Type of the values in the cache.',
+  }),
+  'max-num-seqs': setting(integer(1, 4096), {
+    group: 'Scheduling',
+    default: 64,
+    about: 'Most sequences in one step; further ones wait.',
+  }),
+  'max-num-batched-tokens': setting(integer(1, 65_536), {
+    group: 'Scheduling',
+    default: 512,
+    about: 'Most tokens in one step, prompts and answers together.',
+  }),
+  'max-tbt-ms': optionalSetting(decimal({ above: 0 }), {
+    group: 'Scheduling',
+    placeholder: 'MS',
+    defaultText: 'no target',
+    about:
+      'Keep the time between two tokens of a running answer under this by cutting prompts into smaller pieces.',
+  }),
+  policy: setting(choice(policyNames), {
+    group: 'Scheduling',
+    default: 'fcfs',
+    about: 'Who runs next, and who gives up memory.',
+  }),
+  host: setting(text, {
+    group: 'Server',
+    placeholder: 'ADDRESS',
+    default: '127.0.0.1',
+    about: 'Address to listen on. 0.0.0.0 lets other machines in: set --api-key then.',
+  }),
+  port: setting(integer(0, 65_535), {
+    group: 'Server',
+    default: 8000,
+    about: 'Port to listen on; 0 takes a free one.',
+  }),
+  'api-key': optionalSetting(text, {
+    group: 'Server',
+    placeholder: 'KEY',
+    secret: true,
+    defaultText: 'none: everybody is let in',
+    about:
+      'Key that clients must send as a bearer token. Prefer the environment: other users see command lines.',
+  }),
+  'max-body-bytes': setting(integer(1024), {
+    group: 'Server',
+    default: 16 * 1024 * 1024,
+    about: 'Largest request body that is read.',
+  }),
+  'max-messages': setting(integer(1), {
+    group: 'Server',
+    default: 2048,
+    about: 'Most messages in one chat request.',
+  }),
+  'max-choices': setting(integer(1, 1024), {
+    group: 'Server',
+    default: 16,
+    about: 'Largest "n": answers to one request.',
+  }),
+  'log-level': setting(choice(logLevels), {
+    group: 'Server',
+    default: 'info',
+    about: 'How much is written to standard error.',
+  }),
+} as const satisfies SettingTable
+
+/** All settings of a server, checked and with defaults filled in. */
+export type Config = SettingValues<typeof settings>
