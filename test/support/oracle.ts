@@ -23,6 +23,8 @@ export interface OracleOptions {
 
 export interface GreedyResult {
   readonly tokens: number[]
+  /** The row that each token was chosen from. */
+  readonly logits: Float32Array[]
   /** Best logit minus second best, per token: where it is tiny, another choice is no error. */
   readonly margins: number[]
 }
@@ -82,11 +84,12 @@ export class Oracle {
   /** `count` tokens after the prompt, each the one with the highest logit (ties to the lower id). Ignores end tokens. */
   greedy(promptTokens: readonly number[], count: number): GreedyResult {
     this.#restart()
-    const result: GreedyResult = { tokens: [], margins: [] }
+    const result: GreedyResult = { tokens: [], logits: [], margins: [] }
     let logits = this.#continue(promptTokens)
     while (result.tokens.length < count) {
       const { token, margin } = bestOf(logits)
       result.tokens.push(token)
+      result.logits.push(logits)
       result.margins.push(margin)
       if (result.tokens.length < count) logits = this.#continue([token])
     }
