@@ -107,7 +107,10 @@ export class BlockPool {
   checkReferences(uses: ArrayLike<number>): void {
     for (let block = 0; block < this.numBlocks; block += 1) {
       const references = this.#references[block]!
-      invariant(references === uses[block], `block ${block} has ${references} references and ${uses[block]} uses`)
+      invariant(
+        references === uses[block],
+        `block ${block} has ${references} references and ${uses[block]} uses`,
+      )
     }
   }
 

@@ -71,7 +71,11 @@ export class FreeRuns {
   checkInvariants(expected: ReadonlyMap<number, number>): void {
     invariant(this.#numRuns === expected.size, `${this.#numRuns} free runs indexed, ${expected.size} exist`)
     let numSeen = 0
-    for (let length = this.#lengths.firstAtLeast(0); length !== none; length = this.#lengths.firstAtLeast(length + 1)) {
+    for (
+      let length = this.#lengths.firstAtLeast(0);
+      length !== none;
+      length = this.#lengths.firstAtLeast(length + 1)
+    ) {
       for (let start = this.#firstOfLength[length]!; start !== none; start = this.#next[start]!) {
         numSeen += 1
         if (expected.get(start) !== length || this.#lengthAt[start + length - 1] !== length) {
