@@ -1,0 +1,183 @@
+/**
+ * Runs the generations of one request and sends their text in the request's form: one JSON object, or a stream of
+ * server-sent events. What an answer or a chunk looks like comes from the route (`AnswerFormat`).
+ */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { ServingError } from '../core/errors.ts'
+import type { ApiContext } from './context.ts'
+import { errorBody, sendError } from './errors.ts'
+import { Generation, type GenerationOptions, type GenerationResult, type TokenDetail } from './generation.ts'
+import { SseWriter } from './sse.ts'
+import { timingsOf, usageOf } from './usage.ts'
+
+export interface Choice {
+  readonly index: number
+  text: string
+  readonly details: TokenDetail[]
+  result: GenerationResult | undefined
+}
+
+export interface AnswerFormat {
+  /** Fields of every answer and chunk: id, object, created, model. */
+  readonly envelope: Readonly<Record<string, unknown>>
+  readonly chunkEnvelope: Readonly<Record<string, unknown>>
+  /** A whole choice of an answer that is not streamed. */
+  choice(choice: Choice): unknown
+  /** The first chunk of a choice; undefined when the format has none. */
+  opening(index: number): unknown
+  delta(choice: Choice, text: string, details: readonly TokenDetail[]): unknown
+  closing(index: number, reason: GenerationResult['reason']): unknown
+}
+
+export interface AnswerRequest {
+  /** One per choice. */
+  readonly generations: readonly GenerationOptions[]
+  readonly numPromptTokens: number
+  readonly stream: boolean
+  readonly includeUsage: boolean
+}
+
+export async function answer(
+  context: ApiContext,
+  http: { readonly request: FastifyRequest; readonly reply: FastifyReply },
+  request: AnswerRequest,
+  format: AnswerFormat,
+): Promise<FastifyReply> {
+  const choices = request.generations.map((_, index): Choice => ({
+    index,
+    text: '',
+    details: [],
+    result: undefined,
+  }))
+  return request.stream
+    ? stream(context, http, request, format, choices)
+    : collect(context, http, request, format, choices)
+}
+
+async function collect(
+  context: ApiContext,
+  { request: httpRequest, reply }: { readonly request: FastifyRequest; readonly reply: FastifyReply },
+  request: AnswerRequest,
+  format: AnswerFormat,
+  choices: readonly Choice[],
+): Promise<FastifyReply> {
+  try {
+    await run(context, reply, request, choices, () => undefined)
+  } catch (error) {
+    return sendError(reply, error)
+  }
+  const results = choices.map(({ result }) => result).filter((result) => result !== undefined)
+  logFinished(httpRequest, request, results)
+  const [first] = results
+  return reply.send({
+    ...format.envelope,
+    choices: choices.map((choice) => format.choice(choice)),
+    usage: usageOf(request.numPromptTokens, results),
+    ...(first === undefined ? {} : { timings: timingsOf(request.numPromptTokens, first) }),
+  })
+}
+
+async function stream(
+  context: ApiContext,
+  { request: httpRequest, reply }: { readonly request: FastifyRequest; readonly reply: FastifyReply },
+  request: AnswerRequest,
+  format: AnswerFormat,
+  choices: readonly Choice[],
+): Promise<FastifyReply> {
+  reply.hijack()
+  const sse = new SseWriter(reply.raw, { 'x-request-id': httpRequest.id })
+  const usageField = request.includeUsage ? { usage: null } : {}
+  const send = (choice: unknown, extra: object = {}) =>
+    sse.send({ ...format.chunkEnvelope, choices: [choice], ...usageField, ...extra })
+  for (const { index } of choices) {
+    const opening = format.opening(index)
+    if (opening !== undefined) send(opening)
+  }
+  let numOpen = choices.length
+  try {
+    await run(context, reply, request, choices, (choice, text, details) => {
+      if (choice.result === undefined) return send(format.delta(choice, text, details))
+      const timings = timingsOf(request.numPromptTokens, choice.result)
+      send(format.closing(choice.index, choice.result.reason), --numOpen === 0 ? { timings } : {})
+    })
+    const results = choices.map(({ result }) => result).filter((result) => result !== undefined)
+    logFinished(httpRequest, request, results)
+    if (request.includeUsage) {
+      sse.send({ ...format.chunkEnvelope, choices: [], usage: usageOf(request.numPromptTokens, results) })
+    }
+    sse.send('[DONE]')
+  } catch (error) {
+    const known =
+      error instanceof ServingError ? error : new ServingError('INTERNAL', 'The answer broke off.')
+    if (!(error instanceof ServingError)) httpRequest.log.error({ err: error }, 'stream failed')
+    sse.send(errorBody(known.code, known.message))
+  }
+  sse.end()
+  return reply
+}
+
+type OnProgress = (choice: Choice, text: string, details: readonly TokenDetail[]) => void
+
+/** Resolves when all choices are finished; rejects with the first failure, or ABORTED when the client went away. */
+function run(
+  context: ApiContext,
+  reply: FastifyReply,
+  request: AnswerRequest,
+  choices: readonly Choice[],
+  onProgress: OnProgress,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let numOpen = choices.length
+    const keepsDetails = !request.stream
+    const generations = request.generations.map((options, index) => {
+      const choice = choices[index] as Choice
+      return new Generation(context, options, {
+        onText(text, details) {
+          if (keepsDetails) choice.details.push(...details)
+          onProgress(choice, text, details)
+          choice.text += text
+        },
+        onFinished(result) {
+          choice.result = result
+          onProgress(choice, '', [])
+          if (--numOpen === 0) settle(resolve)
+        },
+        onError(error) {
+          settle(() => reject(error))
+        },
+      })
+    })
+    const abortAll = () => {
+      for (const generation of generations) generation.abort()
+    }
+    const onClose = () => settle(() => reject(new ServingError('ABORTED', 'The client went away.')))
+    const settle = (finish: () => void) => {
+      reply.raw.off('close', onClose)
+      if (numOpen > 0) abortAll()
+      finish()
+    }
+    reply.raw.on('close', onClose)
+    for (const generation of generations) generation.start()
+  })
+}
+
+function logFinished(
+  http: FastifyRequest,
+  request: AnswerRequest,
+  results: readonly GenerationResult[],
+): void {
+  const [first] = results
+  if (first === undefined) return
+  const { timings } = first
+  http.log.info(
+    {
+      promptTokens: request.numPromptTokens,
+      outputTokens: results.reduce((sum, { numOutputTokens }) => sum + numOutputTokens, 0),
+      finish: results.map(({ reason }) => reason).join(','),
+      totalMs: Math.round((timings.finishedAt - timings.arrivedAt) / 1000),
+      firstTokenMs: timings.firstTokenAt && Math.round((timings.firstTokenAt - timings.arrivedAt) / 1000),
+      preemptions: timings.numPreemptions,
+    },
+    'generated',
+  )
+}

@@ -1,0 +1,57 @@
+import type { Clock } from '../core/clock.ts'
+import { ServingError } from '../core/errors.ts'
+import type { EngineClient } from '../engine/engine-client.ts'
+import type { EngineInfo } from '../engine/protocol.ts'
+import type { ServerMetrics } from '../telemetry/metrics.ts'
+import type { ChatTemplate } from '../text/chat-template.ts'
+import type { Tokenizer } from '../text/tokenizer.ts'
+
+export interface ApiConfig {
+  /** Names that requests may give; answers carry the first. */
+  readonly servedModelNames: readonly string[]
+  readonly apiKey: string | undefined
+  readonly maxBodyBytes: number
+  readonly maxMessages: number
+  /** Upper bound of `n`, and of prompts in one request. */
+  readonly maxChoices: number
+}
+
+/** What the routes share. */
+export interface ApiContext {
+  readonly engine: EngineClient
+  readonly tokenizer: Tokenizer
+  readonly chat: ChatTemplate
+  readonly clock: Clock
+  readonly config: ApiConfig
+  readonly metrics: ServerMetrics
+  readonly version: string
+  readonly startedAt: number
+  isDraining: boolean
+  /** Generations under way. */
+  numActive: number
+  /** Called when `numActive` falls to 0. */
+  onIdle: () => void
+}
+
+/** The engine's facts, for a request that needs them now. @throws {ServingError} LOADING, DRAINING, ENGINE_FAILED. */
+export async function requireEngine(context: ApiContext): Promise<EngineInfo> {
+  if (context.isDraining) throw new ServingError('DRAINING', 'The server is shutting down.')
+  const { status } = context.engine
+  if (status.state === 'loading') throw new ServingError('LOADING', 'The model is still loading.')
+  if (status.state === 'failed') throw new ServingError('ENGINE_FAILED', status.message)
+  return context.engine.ready()
+}
+
+/** @throws {ServingError} MODEL_NOT_FOUND for a name that is not served. */
+export function checkModelName(context: ApiContext, model: string | undefined): void {
+  const { servedModelNames } = context.config
+  if (model === undefined || model === '' || servedModelNames.includes(model)) return
+  const names = servedModelNames.join(', ')
+  throw new ServingError('MODEL_NOT_FOUND', `The model '${model}' does not exist; served: ${names}.`, {
+    param: 'model',
+  })
+}
+
+export function modelName({ config }: ApiContext): string {
+  return config.servedModelNames[0] ?? 'model'
+}

@@ -1,0 +1,73 @@
+/** Every failure as OpenAI's error object; the one place where codes meet HTTP. */
+import type { FastifyReply } from 'fastify'
+import { z } from 'zod'
+import { errorTable, ServingError, type ErrorCode } from '../core/errors.ts'
+
+export interface ErrorBody {
+  readonly error: {
+    readonly message: string
+    readonly type: string
+    readonly param: string | null
+    readonly code: string
+  }
+}
+
+/** Where OpenAI has a name of its own for a code. */
+const wireCodes: Partial<Record<ErrorCode, string>> = {
+  PROMPT_TOO_LONG: 'context_length_exceeded',
+  UNAUTHORIZED: 'invalid_api_key',
+}
+
+export function errorBody(code: ErrorCode, message: string, param?: string): ErrorBody {
+  const wireCode = wireCodes[code] ?? code.toLowerCase()
+  return { error: { message, type: errorTable[code].type, param: param ?? null, code: wireCode } }
+}
+
+/** Answers with an error; the status is the code's. */
+export function sendError(reply: FastifyReply, error: unknown): FastifyReply {
+  const known = toServingError(error)
+  if (known.code === 'INTERNAL') reply.log.error({ err: error }, 'request failed')
+  if (errorTable[known.code].status === 503) void reply.header('retry-after', '1')
+  return reply.code(errorTable[known.code].status).send(errorBody(known.code, known.message, known.param))
+}
+
+/** @throws {ServingError} INVALID_REQUEST naming the first field at fault as `messages[0].content`. */
+export function parseBody<T extends z.ZodType>(schema: T, body: unknown): z.infer<T> {
+  const result = schema.safeParse(body)
+  if (result.success) return result.data
+  const issue = mostSpecific(result.error.issues)
+  const param = fieldPath(issue.path)
+  const what = issue.message.replace(/^Invalid input: /, '')
+  const message = param === '' ? `The request body: ${what}` : `Invalid '${param}': ${what}`
+  throw new ServingError('INVALID_REQUEST', message, param === '' ? {} : { param })
+}
+
+function toServingError(error: unknown): ServingError {
+  if (error instanceof ServingError) return error
+  const { statusCode, message } = (error ?? {}) as { statusCode?: number; message?: string }
+  const text = message ?? 'The request could not be read.'
+  if (statusCode === 413) return new ServingError('BODY_TOO_LARGE', text)
+  if (statusCode === 415) return new ServingError('UNSUPPORTED_MEDIA_TYPE', text)
+  if (statusCode !== undefined && statusCode < 500) return new ServingError('INVALID_REQUEST', text)
+  return new ServingError('INTERNAL', 'The server failed to answer this request.')
+}
+
+/** In a union, the alternative that got furthest says most about what the sender meant. */
+function mostSpecific(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
+  const [issue] = issues
+  if (issue === undefined) throw new ServingError('INVALID_REQUEST', 'The request is not valid.')
+  if (issue.code !== 'invalid_union') return issue
+  const inner = issue.errors
+    .flat()
+    .map((candidate) => mostSpecific([candidate]))
+    .toSorted((a, b) => b.path.length - a.path.length)[0]
+  if (inner === undefined || inner.path.length === 0) return issue
+  return { ...inner, path: [...issue.path, ...inner.path] }
+}
+
+function fieldPath(path: readonly PropertyKey[]): string {
+  return path
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
+    .join('')
+    .replace(/^\./, '')
+}

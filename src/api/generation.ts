@@ -1,0 +1,171 @@
+/**
+ * One answer on its way from tokens to text: submits the sequence, detokenises, watches for stop strings, and cancels
+ * when nobody wants more. It does not know in which form the text is sent.
+ */
+import { randomUUID } from 'node:crypto'
+import { ServingError } from '../core/errors.ts'
+import type { SamplingParams, TokenLogprobs } from '../core/sampling-params.ts'
+import { microsToSeconds, micros, toRequestId, type Micros, type RequestId } from '../core/units.ts'
+import type { SequenceEvent, SequenceTimings } from '../engine/engine-client.ts'
+import type { EngineInfo } from '../engine/protocol.ts'
+import { IncrementalDetokenizer } from '../text/incremental-detokenizer.ts'
+import { StopMatcher } from '../text/stop-matcher.ts'
+import type { ApiContext } from './context.ts'
+
+export interface GenerationOptions {
+  readonly promptTokens: readonly number[]
+  readonly sampling: SamplingParams
+  /** Undefined: as many as fit. */
+  readonly maxTokens: number | undefined
+  readonly stop: readonly string[]
+  readonly stopTokenIds: readonly number[]
+  readonly ignoreEos: boolean
+  readonly tenant: string
+  readonly arrivedAt: Micros
+}
+
+/** A token with what is known of it, for answers with logprobs. */
+export interface TokenDetail {
+  readonly tokenId: number
+  readonly logprobs: TokenLogprobs
+}
+
+export interface GenerationResult {
+  readonly reason: 'stop' | 'length'
+  readonly numOutputTokens: number
+  readonly timings: SequenceTimings
+}
+
+export interface GenerationSink {
+  /** Text may be empty while a character or a possible stop string is incomplete. */
+  onText(text: string, details: readonly TokenDetail[]): void
+  onFinished(result: GenerationResult): void
+  onError(error: ServingError): void
+}
+
+/** @throws {ServingError} PROMPT_TOO_LONG when no token fits behind the prompt. */
+export function checkPrompt(info: EngineInfo, promptTokens: readonly number[], param: string): void {
+  const limit = Math.min(info.maxModelLen, info.numBlocks * info.blockSize)
+  const excess = promptTokens.length + 1 - limit
+  if (promptTokens.length === 0) throw new ServingError('INVALID_REQUEST', 'The prompt is empty.', { param })
+  const outside = promptTokens.find((id) => id >= info.vocabSize)
+  if (outside !== undefined) {
+    const message = `Token ${outside} is not in the vocabulary of ${info.vocabSize}.`
+    throw new ServingError('INVALID_REQUEST', message, { param })
+  }
+  if (excess <= 0) return
+  throw new ServingError(
+    'PROMPT_TOO_LONG',
+    `The prompt has ${promptTokens.length} tokens; at most ${limit - 1} fit beside one generated token. ` +
+      `It is ${excess} tokens too long.`,
+    { param },
+  )
+}
+
+export class Generation {
+  readonly #context: ApiContext
+  readonly #sink: GenerationSink
+  readonly #id: RequestId
+  readonly #options: GenerationOptions
+  readonly #detokenizer: IncrementalDetokenizer
+  readonly #stops: StopMatcher
+  #numOutputTokens = 0
+  #lastTokenAt: Micros
+  #isStopped = false
+  #isAborted = false
+
+  constructor(context: ApiContext, options: GenerationOptions, sink: GenerationSink) {
+    this.#context = context
+    this.#sink = sink
+    this.#options = options
+    this.#id = toRequestId(randomUUID())
+    this.#detokenizer = new IncrementalDetokenizer(context.tokenizer)
+    this.#stops = new StopMatcher(options.stop)
+    this.#lastTokenAt = options.arrivedAt
+  }
+
+  start(): void {
+    const { promptTokens, sampling, ignoreEos, tenant, arrivedAt, maxTokens, stopTokenIds } = this.#options
+    this.#context.numActive++
+    const endTokenIds = ignoreEos ? [] : this.#context.tokenizer.endTokenIds
+    this.#context.engine.submit(
+      {
+        id: this.#id,
+        promptTokens,
+        outputTokens: [],
+        sampling,
+        maxTokens: maxTokens ?? Number.MAX_SAFE_INTEGER,
+        stopTokenIds: [...endTokenIds, ...stopTokenIds],
+        ignoreEos,
+        tenant,
+        arrivedAt,
+      },
+      (event) => this.#receive(event),
+    )
+  }
+
+  /** Nobody reads any more: no further callbacks, and the sequence ends at the next step. */
+  abort(): void {
+    if (this.#isAborted) return
+    this.#isAborted = true
+    this.#context.engine.cancel(this.#id)
+  }
+
+  #receive(event: SequenceEvent): void {
+    if (event.kind === 'finished') this.#finish(event)
+    else if (!this.#isStopped && !this.#isAborted) this.#append(event.tokenIds, event.logprobs)
+  }
+
+  #append(tokenIds: readonly number[], logprobs: readonly TokenLogprobs[] | undefined): void {
+    const { metrics, clock } = this.#context
+    const now = clock.now()
+    let text = ''
+    const details: TokenDetail[] = []
+    for (const [index, tokenId] of tokenIds.entries()) {
+      const latency = microsToSeconds(micros(now - this.#lastTokenAt))
+      if (this.#numOutputTokens++ === 0) metrics.timeToFirstToken.observe(latency)
+      else metrics.interTokenLatency.observe(latency)
+      this.#lastTokenAt = now
+      const found = this.#stops.push(this.#detokenizer.push(tokenId))
+      text += found.text
+      const known = logprobs?.[index]
+      if (known !== undefined) details.push({ tokenId, logprobs: known })
+      if (!found.stopped) continue
+      this.#isStopped = true
+      this.#context.engine.cancel(this.#id)
+      break
+    }
+    metrics.generationTokens.inc(tokenIds.length)
+    if (text !== '' || details.length > 0) this.#sink.onText(text, details)
+  }
+
+  #finish({ reason, error, timings }: Extract<SequenceEvent, { kind: 'finished' }>): void {
+    const context = this.#context
+    if (--context.numActive === 0) context.onIdle()
+    const finished = this.#isStopped ? 'stop' : reason
+    this.#measure(finished, timings)
+    if (this.#isAborted) return
+    if (finished === 'stop' || finished === 'length') {
+      if (!this.#isStopped) {
+        const tail = this.#stops.push(this.#detokenizer.flush())
+        const text = tail.text + (tail.stopped ? '' : this.#stops.flush())
+        if (text !== '') this.#sink.onText(text, [])
+      }
+      this.#sink.onFinished({ reason: finished, numOutputTokens: this.#numOutputTokens, timings })
+      return
+    }
+    const message = error?.message ?? 'The request was cancelled.'
+    this.#sink.onError(new ServingError(error?.code ?? 'ABORTED', message))
+  }
+
+  #measure(reason: string, timings: SequenceTimings): void {
+    const { metrics } = this.#context
+    const since = (from: Micros, to: Micros) => microsToSeconds(micros(to - from))
+    metrics.requestSuccess.inc({ finished_reason: reason === 'cancelled' ? 'abort' : reason })
+    metrics.promptTokens.inc(this.#options.promptTokens.length)
+    metrics.requestLatency.observe(since(timings.arrivedAt, timings.finishedAt))
+    if (timings.firstScheduledAt !== undefined) {
+      metrics.queueTime.observe(since(timings.arrivedAt, timings.firstScheduledAt))
+    }
+  }
+}

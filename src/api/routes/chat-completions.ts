@@ -1,0 +1,108 @@
+import { randomUUID } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import { ServingError } from '../../core/errors.ts'
+import type { ChatMessage } from '../../text/chat-messages.ts'
+import { encodePrompt } from '../../text/chat-template.ts'
+import { answer, type AnswerFormat } from '../answer.ts'
+import { checkModelName, modelName, requireEngine, type ApiContext } from '../context.ts'
+import { parseBody } from '../errors.ts'
+import { checkPrompt } from '../generation.ts'
+import { chatLogprobs } from '../logprobs.ts'
+import { chatRequest, type ChatRequest } from '../schemas/chat.ts'
+import { samplingParams } from '../schemas/sampling.ts'
+
+export function chatCompletions(app: FastifyInstance, context: ApiContext): void {
+  app.post('/v1/chat/completions', async (request, reply) => {
+    const arrivedAt = context.clock.now()
+    const body = parseBody(chatRequest, request.body)
+    checkModelName(context, body.model)
+    checkLimits(context, body)
+    const info = await requireEngine(context)
+    const promptTokens = encodePrompt(context.tokenizer, renderPrompt(context, body))
+    checkPrompt(info, promptTokens, 'messages')
+    const topLogprobs = body.logprobs === true ? (body.top_logprobs ?? 0) : undefined
+    const sampling = samplingParams(body, topLogprobs)
+    const generations = Array.from({ length: body.n ?? 1 }, (_, index) => ({
+      promptTokens,
+      sampling: { ...sampling, seed: sampling.seed + index },
+      maxTokens: body.max_completion_tokens ?? body.max_tokens,
+      stop: body.stop ?? [],
+      stopTokenIds: body.stop_token_ids ?? [],
+      ignoreEos: body.ignore_eos ?? false,
+      tenant: body.user ?? 'default',
+      arrivedAt,
+    }))
+    return answer(
+      context,
+      { request, reply },
+      {
+        generations,
+        numPromptTokens: promptTokens.length,
+        stream: body.stream ?? false,
+        includeUsage: body.stream_options?.include_usage ?? false,
+      },
+      chatFormat(context, topLogprobs !== undefined),
+    )
+  })
+}
+
+/** What of a request the prompt is made from. */
+export interface PromptFields extends Pick<ChatRequest, 'messages'> {
+  readonly tools?: ChatRequest['tools']
+  readonly tool_choice?: ChatRequest['tool_choice']
+  readonly chat_template_kwargs?: ChatRequest['chat_template_kwargs']
+}
+
+/** The prompt text of a chat. @throws {ServingError} TEMPLATE_FAILED. */
+export function renderPrompt({ chat }: ApiContext, body: PromptFields): string {
+  const tools = body.tool_choice === 'none' ? undefined : body.tools
+  return chat.render(body.messages as readonly ChatMessage[], {
+    addGenerationPrompt: true,
+    ...(tools === undefined || tools.length === 0 ? {} : { tools }),
+    ...(body.chat_template_kwargs === undefined ? {} : { extra: body.chat_template_kwargs }),
+  })
+}
+
+function checkLimits({ config }: ApiContext, { messages, n = 1 }: ChatRequest): void {
+  if (messages.length > config.maxMessages) {
+    const message = `${messages.length} messages; at most ${config.maxMessages} are accepted.`
+    throw new ServingError('INVALID_REQUEST', message, { param: 'messages' })
+  }
+  if (n <= config.maxChoices) return
+  throw new ServingError('INVALID_REQUEST', `n is ${n}; at most ${config.maxChoices} is accepted.`, {
+    param: 'n',
+  })
+}
+
+function chatFormat(context: ApiContext, withLogprobs: boolean): AnswerFormat {
+  const base = {
+    id: `chatcmpl-${randomUUID()}`,
+    created: Math.floor(Date.now() / 1000),
+    model: modelName(context),
+  }
+  const logprobs = (details: Parameters<typeof chatLogprobs>[1]) =>
+    withLogprobs ? chatLogprobs(context.tokenizer, details) : null
+  return {
+    envelope: { ...base, object: 'chat.completion' },
+    chunkEnvelope: { ...base, object: 'chat.completion.chunk' },
+    choice: ({ index, text, details, result }) => ({
+      index,
+      message: { role: 'assistant', content: text, refusal: null },
+      logprobs: logprobs(details),
+      finish_reason: result?.reason ?? null,
+    }),
+    opening: (index) => ({
+      index,
+      delta: { role: 'assistant', content: '' },
+      logprobs: null,
+      finish_reason: null,
+    }),
+    delta: ({ index }, text, details) => ({
+      index,
+      delta: { content: text },
+      logprobs: logprobs(details),
+      finish_reason: null,
+    }),
+    closing: (index, reason) => ({ index, delta: {}, logprobs: null, finish_reason: reason }),
+  }
+}

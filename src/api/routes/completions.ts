@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import { ServingError } from '../../core/errors.ts'
+import { answer, type AnswerFormat } from '../answer.ts'
+import { checkModelName, modelName, requireEngine, type ApiContext } from '../context.ts'
+import { parseBody } from '../errors.ts'
+import { checkPrompt } from '../generation.ts'
+import { completionLogprobs } from '../logprobs.ts'
+import { completionRequest, type CompletionRequest } from '../schemas/completions.ts'
+import { samplingParams } from '../schemas/sampling.ts'
+
+/** OpenAI's default. */
+const defaultMaxTokens = 16
+
+export function completions(app: FastifyInstance, context: ApiContext): void {
+  app.post('/v1/completions', async (request, reply) => {
+    const arrivedAt = context.clock.now()
+    const body = parseBody(completionRequest, request.body)
+    checkModelName(context, body.model)
+    refuseUnsupported(body)
+    const info = await requireEngine(context)
+    const prompts = promptsOf(context, body)
+    const numChoices = prompts.length * (body.n ?? 1)
+    if (numChoices > context.config.maxChoices) {
+      const message = `${numChoices} answers were asked for; at most ${context.config.maxChoices} are given.`
+      throw new ServingError('INVALID_REQUEST', message, { param: 'n' })
+    }
+    for (const prompt of prompts) checkPrompt(info, prompt, 'prompt')
+    const sampling = samplingParams(body, body.logprobs)
+    const generations = prompts.flatMap((promptTokens) =>
+      Array.from({ length: body.n ?? 1 }, (_, index) => ({
+        promptTokens,
+        sampling: { ...sampling, seed: sampling.seed + index },
+        maxTokens: body.max_tokens ?? defaultMaxTokens,
+        stop: body.stop ?? [],
+        stopTokenIds: body.stop_token_ids ?? [],
+        ignoreEos: body.ignore_eos ?? false,
+        tenant: body.user ?? 'default',
+        arrivedAt,
+      })),
+    )
+    return answer(
+      context,
+      { request, reply },
+      {
+        generations,
+        numPromptTokens: prompts.reduce((sum, prompt) => sum + prompt.length, 0),
+        stream: body.stream ?? false,
+        includeUsage: body.stream_options?.include_usage ?? false,
+      },
+      completionFormat(context, body.logprobs !== undefined),
+    )
+  })
+}
+
+function refuseUnsupported(body: CompletionRequest): void {
+  for (const param of ['echo', 'suffix'] as const) {
+    if (body[param] === undefined || body[param] === false || body[param] === '') continue
+    throw new ServingError('INVALID_REQUEST', `'${param}' is not supported.`, { param })
+  }
+}
+
+/** A prompt is text or tokens; a list of either is several prompts. */
+function promptsOf({ tokenizer }: ApiContext, { prompt }: CompletionRequest): readonly (readonly number[])[] {
+  const encode = (text: string) => tokenizer.encode(text, { addSpecial: true, parseSpecial: true })
+  if (typeof prompt === 'string') return [encode(prompt)]
+  if (typeof prompt[0] === 'number') return [prompt as number[]]
+  return (prompt as (string | number[])[]).map((one) => (typeof one === 'string' ? encode(one) : one))
+}
+
+function completionFormat(context: ApiContext, withLogprobs: boolean): AnswerFormat {
+  const envelope = {
+    id: `cmpl-${randomUUID()}`,
+    object: 'text_completion',
+    created: Math.floor(Date.now() / 1000),
+    model: modelName(context),
+  }
+  const logprobs = (details: Parameters<typeof completionLogprobs>[1], offset: number) =>
+    withLogprobs ? completionLogprobs(context.tokenizer, details, offset) : null
+  return {
+    envelope,
+    chunkEnvelope: envelope,
+    choice: ({ index, text, details, result }) => ({
+      index,
+      text,
+      logprobs: logprobs(details, 0),
+      finish_reason: result?.reason ?? null,
+    }),
+    opening: () => undefined,
+    delta: (choice, text, details) => ({
+      index: choice.index,
+      text,
+      logprobs: logprobs(details, choice.text.length),
+      finish_reason: null,
+    }),
+    closing: (index, reason) => ({ index, text: '', logprobs: null, finish_reason: reason }),
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * The HTTP side of one engine: routes, authentication, limits, errors in OpenAI's shape. It sees the engine through
+ * `EngineClient` only.
+ */
+import { randomUUID } from 'node:crypto'
+import fastify, { type FastifyInstance } from 'fastify'
+import type { Clock } from '../core/clock.ts'
+import { ServingError } from '../core/errors.ts'
+import type { EngineClient } from '../engine/engine-client.ts'
+import { ServerMetrics } from '../telemetry/metrics.ts'
+import type { ChatTemplate } from '../text/chat-template.ts'
+import type { Tokenizer } from '../text/tokenizer.ts'
+import { checkApiKey } from './auth.ts'
+import type { ApiConfig, ApiContext } from './context.ts'
+import { sendError } from './errors.ts'
+import { chatCompletions } from './routes/chat-completions.ts'
+import { completions } from './routes/completions.ts'
+import { status } from './routes/status.ts'
+import { tokenize } from './routes/tokenize.ts'
+
+export type { ApiConfig } from './context.ts'
+
+export interface ServerDeps {
+  readonly engine: EngineClient
+  readonly tokenizer: Tokenizer
+  readonly chat: ChatTemplate
+  readonly clock: Clock
+  readonly config: ApiConfig
+  readonly version: string
+  /** pino's level. */
+  readonly logLevel: string
+}
+
+export interface ApiServer {
+  readonly app: FastifyInstance
+  /** New generations get 503; resolves when those under way have ended. */
+  drain(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Open even when a key is set: what load balancers probe. */
+const openPaths = new Set(['/health', '/version'])
+
+export function createServer(deps: ServerDeps): ApiServer {
+  const app = fastify({
+    bodyLimit: deps.config.maxBodyBytes,
+    logger: deps.logLevel === 'silent' ? false : { level: deps.logLevel },
+    disableRequestLogging: true,
+    genReqId: () => randomUUID(),
+    forceCloseConnections: true,
+    routerOptions: { ignoreTrailingSlash: true },
+  })
+  // Bodies are JSON; any other type is refused by name rather than taken for a string.
+  app.removeContentTypeParser('text/plain')
+  const metrics = new ServerMetrics(deps.engine, deps.config.servedModelNames[0] ?? 'model')
+  const context: ApiContext = {
+    ...deps,
+    metrics,
+    startedAt: Math.floor(Date.now() / 1000),
+    isDraining: false,
+    numActive: 0,
+    onIdle: () => undefined,
+  }
+
+  app.addHook('onRequest', async (request, reply) => {
+    void reply.header('x-request-id', request.id)
+    const path = request.url.split('?', 1)[0] ?? ''
+    if (!openPaths.has(path)) checkApiKey(deps.config.apiKey, request.headers.authorization)
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    metrics.httpRequests.inc({ endpoint: request.routeOptions.url ?? 'unknown', status: reply.statusCode })
+  })
+  app.setErrorHandler((error, _request, reply) => sendError(reply, error))
+  app.setNotFoundHandler((request, reply) => sendError(reply, notFound(app, request.method, request.url)))
+
+  chatCompletions(app, context)
+  completions(app, context)
+  tokenize(app, context)
+  status(app, context)
+
+  return {
+    app,
+    drain: () => {
+      context.isDraining = true
+      return new Promise((resolve) => {
+        context.onIdle = resolve
+        if (context.numActive === 0) resolve()
+      })
+    },
+    close: () => app.close(),
+  }
+}
+
+function notFound(app: FastifyInstance, method: string, url: string): ServingError {
+  const path = url.split('?', 1)[0] ?? ''
+  const others = (['GET', 'POST'] as const).filter((other) => app.hasRoute({ method: other, url: path }))
+  if (others.length === 0) return new ServingError('NOT_FOUND', `There is nothing at ${path}.`)
+  return new ServingError('METHOD_NOT_ALLOWED', `${path} takes ${others.join(' and ')}, not ${method}.`)
+}
