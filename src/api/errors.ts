@@ -1,6 +1,6 @@
 /** Every failure as OpenAI's error object; the one place where codes meet HTTP. */
 import type { FastifyReply } from 'fastify'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { errorTable, ServingError, type ErrorCode } from '../core/errors.ts'
 
 export interface ErrorBody {

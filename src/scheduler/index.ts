@@ -1,0 +1,8 @@
+/** The scheduler without an engine around it: for simulators and for other servers. */
+export { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
+export type { Extent } from '../kvcache/extent.ts'
+export type { SchedulingPolicy } from './policy.ts'
+export { policies, policyNames, type PolicyName } from './policies/index.ts'
+export { Scheduler, type Admission, type SchedulerConfig, type SequenceResult } from './scheduler.ts'
+export type { Sequence } from './sequence.ts'
+export type { PlanEntry, StepPlan } from './step-plan.ts'
