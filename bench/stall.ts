@@ -34,6 +34,8 @@ if (positionals.length === 0)
 interface Round {
   /** Milliseconds. */
   readonly plainGap: number
+  /** Before the prompt came: far above the plain gap when the model's tokens are pieces of characters, held back. */
+  readonly longestPlainGap: number
   readonly longestGap: number
   readonly firstToken: number
 }
@@ -47,13 +49,15 @@ async function runRound(url: string): Promise<Round> {
   )
   await Promise.all(streams.map((stream) => stream.received(24)))
   const arrivedAt = performance.now()
-  const newcomer = streamCompletion(url, { prompt: makePrompt(promptLength), max_tokens: 4 })
+  const newcomer = streamCompletion(url, { prompt: makePrompt(promptLength), max_tokens: 64 })
   await newcomer.received(1)
   const firstTokenAt = newcomer.times[0]!
   await Promise.all(streams.map((stream) => stream.received(stream.times.length + 2)))
   for (const stream of [...streams, newcomer]) await stream.cancel()
+  const plainGaps = streams.flatMap((stream) => gapsBetween(stream, 8, arrivedAt))
   return {
-    plainGap: median(streams.flatMap((stream) => gapsBetween(stream, 8, arrivedAt))),
+    plainGap: median(plainGaps),
+    longestPlainGap: Math.max(...plainGaps),
     longestGap: Math.max(...streams.flatMap((stream) => gapsAround(stream, arrivedAt, firstTokenAt))),
     firstToken: firstTokenAt - arrivedAt,
   }
@@ -83,12 +87,21 @@ const longestOf = (url: string): number => median(rounds.get(url)!.map((round) =
 const first = longestOf(positionals[0]!)
 process.stdout.write(
   table(
-    ['server', 'plain gap ms', 'longest gap ms', 'worst round ms', 'newcomer TTFT ms', 'first / this'],
+    [
+      'server',
+      'plain gap ms',
+      'longest plain ms',
+      'longest gap ms',
+      'worst round ms',
+      'newcomer TTFT ms',
+      'first / this',
+    ],
     positionals.map((url) => {
       const all = rounds.get(url)!
       return [
         url,
         median(all.map((round) => round.plainGap)).toFixed(1),
+        median(all.map((round) => round.longestPlainGap)).toFixed(1),
         longestOf(url).toFixed(1),
         Math.max(...all.map((round) => round.longestGap)).toFixed(1),
         median(all.map((round) => round.firstToken)).toFixed(0),
