@@ -3,7 +3,7 @@
  * `EngineClient` only.
  */
 import { randomUUID } from 'node:crypto'
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { LogController, type FastifyInstance } from 'fastify'
 import type { Clock } from '../core/clock.ts'
 import { ServingError } from '../core/errors.ts'
 import type { EngineClient } from '../engine/engine-client.ts'
@@ -45,7 +45,7 @@ export function createServer(deps: ServerDeps): ApiServer {
   const app = fastify({
     bodyLimit: deps.config.maxBodyBytes,
     logger: deps.logLevel === 'silent' ? false : { level: deps.logLevel },
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
     forceCloseConnections: true,
     routerOptions: { ignoreTrailingSlash: true },
