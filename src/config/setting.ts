@@ -49,7 +49,7 @@ interface Words {
   readonly placeholder?: string
 }
 
-export function setting<Value>(
+export function setting<const Value>(
   kind: Kind<Value>,
   words: Words & { readonly default: Value },
 ): Setting<Value> {

@@ -1,0 +1,134 @@
+/** Builds a server from its settings: engine, tokenizer, template, HTTP. `serve` and `chat` both start here. */
+import { basename } from 'node:path'
+
+import { createServer, type ApiServer } from '../api/server.ts'
+import type { Config } from '../config/schema.ts'
+import { ServingError } from '../core/errors.ts'
+import { createEngine, type EngineOptions } from '../engine/create-engine.ts'
+import type { EngineClient } from '../engine/engine-client.ts'
+import { systemClock } from '../engine/system-clock.ts'
+import { openGguf } from '../model/gguf-reader.ts'
+import { checkModel } from '../model/model-spec.ts'
+import { createChatTemplate } from '../text/chat-template.ts'
+import { openLlamaTokenizer } from '../text/llama-tokenizer.ts'
+import type { Tokenizer } from '../text/tokenizer.ts'
+import { packageVersion } from './package-info.ts'
+
+export interface RunningServer {
+  readonly url: string
+  readonly modelName: string
+  readonly engine: EngineClient
+  /** Takes no new work; resolves when what is under way has ended. */
+  drain(): Promise<void>
+  /** Ends the listener, the engine and the tokenizer, whatever is under way. */
+  close(): Promise<void>
+}
+
+/**
+ * Resolves as soon as the server listens, which is before the model is loaded: `engine.ready()` tells when it is.
+ * @throws {ServingError} INVALID_MODEL, LIBRARY_NOT_FOUND, or INTERNAL when the address cannot be had.
+ */
+export async function startServer(config: Config): Promise<RunningServer> {
+  requireModel(config.model)
+  const engine = createEngine(engineOptions(config))
+  let tokenizer: Tokenizer | undefined
+  try {
+    tokenizer = openLlamaTokenizer(config.model)
+    return await listen(config, engine, tokenizer)
+  } catch (error) {
+    await engine.close()
+    tokenizer?.close()
+    throw error
+  }
+}
+
+async function listen(config: Config, engine: EngineClient, tokenizer: Tokenizer): Promise<RunningServer> {
+  const modelNames = config.servedModelName ?? [basename(config.model).replace(/\.gguf$/i, '')]
+  const server = createServer({
+    engine,
+    tokenizer,
+    chat: createChatTemplate(tokenizer.chatTemplate, tokenizer),
+    clock: systemClock,
+    config: {
+      servedModelNames: modelNames,
+      apiKey: config.apiKey,
+      maxBodyBytes: config.maxBodyBytes,
+      maxMessages: config.maxMessages,
+      maxChoices: config.maxChoices,
+    },
+    version: packageVersion(),
+    logLevel: config.logLevel,
+  })
+  await bind(server, config)
+  return {
+    url: listeningUrl(server),
+    modelName: modelNames[0]!,
+    engine,
+    drain: () => server.drain(),
+    async close() {
+      await server.close()
+      await engine.close()
+      tokenizer.close()
+    },
+  }
+}
+
+/** Reads the head of the file before anything is started, so that a wrong file is told at once. */
+function requireModel(path: string): void {
+  const gguf = openGguf(path)
+  try {
+    checkModel(gguf)
+  } finally {
+    gguf.close()
+  }
+}
+
+function engineOptions(config: Config): EngineOptions {
+  return {
+    executor: {
+      kind: 'ggml',
+      modelPath: config.model,
+      device: config.device,
+      numThreads: config.threads,
+      maxModelLen: config.maxModelLen,
+      kvCacheTokens: config.kvCacheTokens,
+      blockSize: config.blockSize,
+      cacheTypeK: config.cacheTypeK,
+      cacheTypeV: config.cacheTypeV,
+      batchInvariant: config.batchInvariant,
+      maxNumSeqs: config.maxNumSeqs,
+      maxNumBatchedTokens: config.maxNumBatchedTokens,
+    },
+    scheduler: {
+      maxNumSeqs: config.maxNumSeqs,
+      maxNumBatchedTokens: config.maxNumBatchedTokens,
+      maxTbtMs: config.maxTbtMs,
+      policy: config.policy,
+    },
+  }
+}
+
+async function bind(server: ApiServer, { host, port }: Config): Promise<void> {
+  try {
+    await server.app.listen({ host, port })
+  } catch (cause) {
+    await server.close()
+    throw new ServingError('INTERNAL', listenFailure(cause, host, port), { cause })
+  }
+}
+
+function listenFailure(cause: unknown, host: string, port: number): string {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
+  if (code === 'EADDRINUSE') return `Port ${port} on ${host} is in use; choose another with --port.`
+  if (code === 'EACCES') return `Port ${port} on ${host} is not allowed; choose one above 1023 with --port.`
+  return `Cannot listen on ${host} port ${port} (${code}).`
+}
+
+function listeningUrl({ app }: ApiServer): string {
+  const address = app.server.address()
+  if (address === null || typeof address === 'string') {
+    throw new ServingError('INTERNAL', 'The server has no address.')
+  }
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  return `http://${host}:${address.port}`
+}
