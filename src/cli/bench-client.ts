@@ -70,15 +70,13 @@ async function openLoop({ prompts, signal }: Load, arrivals: readonly Micros[], 
 
 function waitUntil(at: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, Math.max(0, at - performance.now()))
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer)
-        resolve()
-      },
-      { once: true },
-    )
+    const stop = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', stop)
+      resolve()
+    }
+    const timer = setTimeout(stop, Math.max(0, at - performance.now()))
+    signal.addEventListener('abort', stop)
   })
 }
 

@@ -1,4 +1,5 @@
 /** `switchyard bench`: load on any OpenAI-compatible server, and what its users would have seen. */
+import { setMaxListeners } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 
 import type { CommandLine } from '../config/command-line.ts'
@@ -89,6 +90,8 @@ async function run(line: CommandLine): Promise<number> {
     )
   }
   const abort = new AbortController()
+  // Every request under way listens.
+  setMaxListeners(0, abort.signal)
   process.once('SIGINT', () => abort.abort())
   const load = await prepare(values, abort.signal)
   const { result, isExact } = await measure(load)

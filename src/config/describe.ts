@@ -69,12 +69,15 @@ function flagText(key: string, { kind, short }: Setting<unknown>): string {
 
 function aboutText(known: Setting<unknown>): string {
   const fallback = defaultText(known)
-  return fallback === '' ? known.about : `${known.about} [${fallback}]`
+  return fallback === '' || known.kind.placeholder === undefined
+    ? known.about
+    : `${known.about} [${fallback}]`
 }
 
 function defaultText({ default: value, defaultText: words, kind }: Setting<unknown>): string {
   if (words !== undefined) return words
-  if (value === undefined || kind.placeholder === undefined) return ''
+  if (kind.placeholder === undefined) return value === true ? 'on' : 'off'
+  if (value === undefined) return ''
   return String(value)
 }
 
