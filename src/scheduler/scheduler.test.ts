@@ -86,10 +86,10 @@ describe('the scheduler', () => {
   })
 
   it('sends the last admitted back when blocks run out, keeps its tokens, and finishes it later', () => {
-    const { scheduler } = createScheduler({ numBlocks: 8 })
+    const { scheduler } = createScheduler({ numBlocks: 16 })
     const model = new Model()
-    scheduler.add(request('a', 8, 16))
-    scheduler.add(request('b', 8, 16))
+    scheduler.add(request('a', 8, 40))
+    scheduler.add(request('b', 8, 40))
     const done: string[] = []
     for (let step = 0; step < 200; step++) {
       for (const { sequence, finish } of runStep(scheduler, model) ?? []) {

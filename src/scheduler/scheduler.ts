@@ -6,38 +6,39 @@
  *   update(plan, ...)       after the step: appends what was sampled, finishes, frees
  *   takeFinished()          sequences that ended outside a step (cancelled while waiting)
  *
- * with one step in flight at most. Order and victims come from the policy; memory from the KV manager; the size of
- * prompt chunks from the token budget.
+ * with one step in flight at most. Every sequence that was added ends once, in a result of `update` or
+ * `takeFinished`. Order and victims come from the policy; memory from the KV manager; the size of prompt chunks
+ * from the token budget. The laws it keeps are numbered in docs/invariants.md.
  */
 import { invariant } from '../core/errors.ts'
 import type { FinishReason, GenerationRequest } from '../core/request.ts'
 import { toSequenceId, type Micros, type RequestId, type SequenceId } from '../core/units.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
-import type { StepWork } from './cost-model.ts'
 import type { SchedulingPolicy } from './policy.ts'
-import { Sequence } from './sequence.ts'
+import { Sequence, type SequenceView } from './sequence.ts'
 import type { PlanEntry, StepPlan } from './step-plan.ts'
-import { TokenBudget } from './token-budget.ts'
+import type { StepWork } from './step-work.ts'
+import { TokenBudget, type TokenBudgetConfig } from './token-budget.ts'
 import { WaitingQueue } from './waiting-queue.ts'
 
-export interface SchedulerConfig {
+export interface SchedulerConfig extends TokenBudgetConfig {
+  /** Sequences that run at once; never more than a step has tokens. */
   readonly maxNumSeqs: number
-  readonly maxNumBatchedTokens: number
+  /** Longest sequence in tokens, prompt and output together. */
   readonly maxModelLen: number
-  readonly maxTbtMicros: number | undefined
   /** Tokens that end every sequence that does not ignore them. */
   readonly endTokenIds: readonly number[]
 }
 
 export type Admission =
-  | { readonly kind: 'added'; readonly sequence: Sequence }
+  | { readonly kind: 'added'; readonly sequence: SequenceView }
   /** The request can never run here. */
   | { readonly kind: 'rejected'; readonly message: string }
 
-/** What a step did to one sequence. */
+/** What happened to one sequence. */
 export interface SequenceResult {
-  readonly sequence: Sequence
-  /** The token appended in this step, if any. */
+  readonly sequence: SequenceView
+  /** The token appended in this step, if any; a token that ends the sequence is one. */
   readonly tokenId: number | undefined
   readonly finish: FinishReason | undefined
 }
@@ -45,35 +46,50 @@ export interface SequenceResult {
 /** A sampled token per plan entry; undefined where nothing was sampled, `failed` where sampling broke. */
 export type Sampled = number | undefined | 'failed'
 
+/**
+ * A newcomer leaves room for everybody, itself included, to grow by this many tokens: else the next steps would
+ * throw it out again. Doubles each time a sequence was thrown out nevertheless, so that little is computed twice.
+ */
+const growthHeadroom = 16
+const mostHeadroomDoublings = 8
+
+const noTokens: ReadonlySet<number> = new Set()
+
 export class Scheduler {
-  readonly #config: SchedulerConfig
   readonly #kv: KvCacheManager
   readonly #policy: SchedulingPolicy
   readonly #budget: TokenBudget
+  readonly #maxNumSeqs: number
+  /** Longest sequence that model and pool can hold. */
+  readonly #maxLength: number
+  readonly #endTokenIds: ReadonlySet<number>
   readonly #sequences = new Map<RequestId, Sequence>()
   readonly #waiting: WaitingQueue
-  /** In order of admission. */
+  /** In order of admission. Each has blocks for all its tokens, except perhaps the one sampled last. */
   readonly #running: Sequence[] = []
   #finishedOutside: SequenceResult[] = []
   #inFlight: StepPlan | undefined
   #work: StepWork = { numDecodes: 0, numPrefillTokens: 0, attendedKeys: 0 }
   #nextSequence = 1
-  #nextAdmission = 1
   #step = 0
   #numPreemptions = 0
 
+  /** @throws {ServingError} INVALID_CONFIG */
   constructor(config: SchedulerConfig, kv: KvCacheManager, policy: SchedulingPolicy) {
-    this.#config = config
     this.#kv = kv
     this.#policy = policy
     this.#budget = new TokenBudget(config)
-    this.#waiting = new WaitingQueue((a, b) => policy.compareWaiting(a, b))
+    this.#maxNumSeqs = Math.min(config.maxNumSeqs, config.maxNumBatchedTokens)
+    this.#maxLength = Math.min(config.maxModelLen, kv.numTokenSlots)
+    this.#endTokenIds = new Set(config.endTokenIds)
+    this.#waiting = new WaitingQueue(policy)
   }
 
   get numRunning(): number {
     return this.#running.length
   }
 
+  /** Preempted sequences included. */
   get numWaiting(): number {
     return this.#waiting.size
   }
@@ -82,25 +98,31 @@ export class Scheduler {
     return this.#numPreemptions
   }
 
+  /** Nothing runs, nothing waits, nothing is left to report. */
+  get isIdle(): boolean {
+    return this.#sequences.size === 0 && this.#finishedOutside.length === 0
+  }
+
   /** The work of the plan in flight, or of the last one. */
   get work(): StepWork {
     return this.#work
   }
 
+  /** `request.outputTokens` count as generated already. */
   add(request: GenerationRequest): Admission {
     invariant(!this.#sequences.has(request.id), `request ${request.id} is here already`)
-    const numTokens = request.promptTokens.length + request.outputTokens.length
-    const limit = Math.min(this.#config.maxModelLen, this.#kv.numTokenSlots)
-    if (numTokens + 1 > limit) {
-      return { kind: 'rejected', message: tooLong(numTokens, limit) }
-    }
-    if (numTokens === 0) return { kind: 'rejected', message: 'The prompt is empty.' }
-    const maxLength = Math.min(limit, request.promptTokens.length + request.maxTokens)
-    const stops = request.ignoreEos ? [] : this.#config.endTokenIds
-    const stopTokenIds = new Set([...stops, ...request.stopTokenIds])
-    const sequence = new Sequence(toSequenceId(this.#nextSequence++), request, maxLength, stopTokenIds)
+    const numPrompt = request.promptTokens.length
+    if (numPrompt === 0) return { kind: 'rejected', message: 'The prompt is empty.' }
+    if (numPrompt >= this.#maxLength)
+      return { kind: 'rejected', message: tooLong(numPrompt, this.#maxLength) }
+    const maxLength = Math.min(this.#maxLength, numPrompt + request.maxTokens)
+    const id = toSequenceId(this.#nextSequence++)
+    const sequence = new Sequence(id, request, maxLength, this.#stopTokensOf(request))
     this.#sequences.set(request.id, sequence)
-    this.#waiting.push(sequence)
+    this.#waiting.add(sequence)
+    // One that continues elsewhere's work may be complete already.
+    const reason = sequence.finishReason
+    if (reason !== undefined) this.#finishOutside(sequence, reason)
     return { kind: 'added', sequence }
   }
 
@@ -108,47 +130,36 @@ export class Scheduler {
   cancel(id: RequestId): void {
     const sequence = this.#sequences.get(id)
     if (sequence === undefined) return
-    sequence.isCancelled = true
-    if (this.#inFlight?.entries.some((entry) => entry.sequenceId === sequence.id)) return
-    this.#finishedOutside.push(this.#finish(sequence, 'cancelled', undefined))
+    if (sequence.isInFlight) sequence.isCancelled = true
+    else this.#finishOutside(sequence, 'cancelled')
   }
 
+  /** Hands out each result once. */
   takeFinished(): readonly SequenceResult[] {
     const finished = this.#finishedOutside
-    this.#finishedOutside = []
+    if (finished.length > 0) this.#finishedOutside = []
     return finished
   }
 
   schedule(now: Micros): StepPlan | undefined {
     invariant(this.#inFlight === undefined, 'one step at a time')
-    const draft = new PlanDraft()
-    this.#scheduleDecodes(draft)
-    const decodes = draft.size
-    const decodeKeys = draft.attendedKeys
-    const context = this.#running.find((sequence) => sequence.numPendingTokens > 1)?.numComputedTokens ?? 0
-    let room = this.#budget.prefillTokens(decodes, decodeKeys, context)
+    this.#budget.begin()
+    const preempted = this.#growRunning()
+    const entries: PlanEntry[] = []
+    // Who has caught up goes first: no stream waits for a prompt.
     for (const sequence of this.#running) {
-      if (room <= 0) break
-      if (sequence.numPendingTokens <= 1 || draft.has(sequence)) continue
-      room -= draft.add(sequence, Math.min(room, sequence.numPendingTokens))
+      if (sequence.numPendingTokens === 1) this.#planChunk(sequence, entries)
     }
-    if (draft.preempted.length === 0) this.#admit(draft, room, now)
-    if (draft.size === 0) return undefined
-
-    const numTokens = draft.numTokens
-    this.#work = {
-      numDecodes: decodes,
-      numPrefillTokens: numTokens - decodes,
-      attendedKeys: draft.attendedKeys,
+    for (const sequence of this.#running) {
+      if (sequence.numPendingTokens > 1) this.#planChunk(sequence, entries)
     }
-    const plan: StepPlan = {
-      step: ++this.#step,
-      entries: draft.toEntries(this.#kv),
-      numTokens,
-      preempted: draft.preempted,
-    }
-    this.#inFlight = plan
-    return plan
+    // What a preemption has just freed is for those that run on.
+    if (preempted.length === 0) this.#admitWaiting(entries, now)
+    if (entries.length === 0) return undefined
+    this.#work = this.#budget.work
+    const numTokens = this.#work.numDecodes + this.#work.numPrefillTokens
+    this.#inFlight = { step: ++this.#step, entries, numTokens, preempted }
+    return this.#inFlight
   }
 
   /**
@@ -169,149 +180,162 @@ export class Scheduler {
       const result = this.#advance(entry, sampled[index], now)
       if (result !== undefined) results.push(result)
     })
+    dropFinished(this.#running)
+    this.#tellPolicy(plan, now)
     return results
   }
 
   /** @throws {InvariantError} when queues, blocks and sequences disagree. */
   checkInvariants(): void {
     this.#kv.checkInvariants()
+    this.#waiting.checkInvariants()
     const count = this.#running.length + this.#waiting.size
     invariant(count === this.#sequences.size, `${count} in queues, ${this.#sequences.size} known`)
-    for (const sequence of this.#sequences.values()) {
-      const capacity = this.#kv.capacityOf(sequence.id)
-      invariant(sequence.numComputedTokens <= capacity, `${sequence.request.id} computed beyond its blocks`)
-      invariant(sequence.status === 'running' || capacity === 0, `${sequence.request.id} waits with blocks`)
+    invariant(this.#running.length <= this.#maxNumSeqs, `${this.#running.length} sequences run`)
+    invariant(this.#kv.numSequences === this.#running.length, 'somebody holds blocks who does not run')
+    for (const { id, status, numComputedTokens } of this.#waiting.values()) {
+      invariant(status === 'waiting' || status === 'preempted', `sequence ${id} waits and is ${status}`)
+      invariant(numComputedTokens === 0, `sequence ${id} waits and has KV`)
+    }
+    for (const sequence of this.#running) {
+      const { id, status, tokens } = sequence
+      invariant(status === 'running', `sequence ${id} runs and is ${status}`)
+      invariant(sequence.numPendingTokens > 0, `sequence ${id} runs and has nothing to compute`)
+      invariant(this.#kv.capacityOf(id) >= tokens.length - 1, `sequence ${id} outgrew its blocks`)
+      invariant(tokens.length < sequence.maxLength, `sequence ${id} runs beyond its end`)
     }
   }
 
-  /** Who has caught up goes first: no stream waits for a prompt. */
-  #scheduleDecodes(draft: PlanDraft): void {
-    for (const sequence of [...this.#running]) {
-      if (sequence.numPendingTokens !== 1 || sequence.status !== 'running') continue
-      if (this.#makeRoom(sequence, draft)) draft.add(sequence, 1)
-    }
+  #stopTokensOf(request: GenerationRequest): ReadonlySet<number> {
+    const endTokenIds = request.ignoreEos ? noTokens : this.#endTokenIds
+    if (request.stopTokenIds.length === 0) return endTokenIds
+    return new Set([...endTokenIds, ...request.stopTokenIds])
   }
 
-  /** Grows a sequence by its next token, taking blocks from the policy's victims. False: it was a victim itself. */
-  #makeRoom(sequence: Sequence, draft: PlanDraft): boolean {
-    while (!this.#kv.grow(sequence.id, sequence.tokens.length)) {
-      const victim = this.#policy.pickVictim(this.#running)
-      this.#preempt(victim, draft)
-      if (victim === sequence) return false
+  /** Gives every running sequence blocks for all its tokens, at the cost of those that the policy picks. */
+  #growRunning(): SequenceId[] {
+    const preempted: SequenceId[] = []
+    for (let index = 0; index < this.#running.length; index += 1) {
+      const sequence = this.#running[index]!
+      while (sequence.status === 'running' && !this.#kv.grow(sequence.id, sequence.tokens.length)) {
+        const picked = this.#policy.pickVictim(this.#running) ?? sequence
+        const victimIndex = this.#running.findIndex(({ id }) => id === picked.id)
+        invariant(victimIndex >= 0, `policy ${this.#policy.name} picked a victim that does not run`)
+        this.#preempt(victimIndex)
+        preempted.push(picked.id)
+        if (victimIndex <= index) index -= 1
+      }
     }
-    return true
+    return preempted
   }
 
-  #preempt(victim: Sequence, draft: PlanDraft): void {
+  #preempt(runningIndex: number): void {
+    const [victim] = this.#running.splice(runningIndex, 1) as [Sequence]
     this.#kv.free(victim.id)
-    this.#running.splice(this.#running.indexOf(victim), 1)
-    draft.remove(victim)
-    draft.preempted.push(victim.id)
-    victim.status = 'waiting'
+    victim.status = 'preempted'
     victim.numComputedTokens = 0
-    victim.numPreemptions++
-    this.#numPreemptions++
-    this.#waiting.push(victim)
+    victim.numPreemptions += 1
+    this.#numPreemptions += 1
+    this.#waiting.add(victim)
   }
 
   /** Admits in the policy's order while there is budget, a place, and room for all tokens of the newcomer at once. */
-  #admit(draft: PlanDraft, budget: number, now: Micros): void {
-    const places = Math.min(this.#config.maxNumSeqs, Math.max(1, this.#config.maxNumBatchedTokens - 1))
-    let room = budget
-    while (room > 0 && this.#running.length < places) {
+  #admitWaiting(entries: PlanEntry[], now: Micros): void {
+    while (this.#running.length < this.#maxNumSeqs) {
       const sequence = this.#waiting.peek()
-      if (sequence === undefined || !this.#hasRoomFor(sequence)) return
-      this.#waiting.pop()
-      this.#kv.grow(sequence.id, sequence.tokens.length)
+      if (sequence === undefined || this.#chunkLimit(sequence) === 0 || !this.#hasRoomFor(sequence)) return
+      this.#waiting.remove(sequence)
+      this.#kv.grow(sequence.id, sequence.tokens.length, sequence.maxLength)
       sequence.status = 'running'
-      sequence.admission = this.#nextAdmission++
       sequence.firstScheduledAt ??= now
       this.#running.push(sequence)
-      room -= draft.add(sequence, Math.min(room, sequence.numPendingTokens))
+      this.#planChunk(sequence, entries)
     }
   }
 
-  /** A newcomer also leaves a block for each that runs: else the next steps would throw it out again. */
   #hasRoomFor(sequence: Sequence): boolean {
-    const needed = this.#kv.numBlocksToGrow(sequence.id, sequence.tokens.length)
-    const reserve = Math.min(this.#running.length, this.#kv.numBlocks - needed)
-    return needed + reserve <= this.#kv.numFreeBlocks
+    const kv = this.#kv
+    const length = sequence.tokens.length
+    if (this.#running.length === 0) return kv.canGrow(sequence.id, length)
+    const headroom = growthHeadroom << Math.min(sequence.numPreemptions, mostHeadroomDoublings)
+    const mostSpareBlocks = Math.ceil(headroom / kv.blockSize) * (this.#running.length + 1)
+    if (kv.canGrow(sequence.id, length, mostSpareBlocks)) return true
+    let numSpareBlocks = 0
+    for (const { id, tokens, maxLength } of this.#running) {
+      numSpareBlocks += kv.numBlocksToGrow(id, Math.min(tokens.length + headroom, maxLength))
+    }
+    return kv.canGrow(sequence.id, Math.min(length + headroom, sequence.maxLength), numSpareBlocks)
+  }
+
+  #chunkLimit(sequence: Sequence): number {
+    return this.#budget.limit(sequence.numComputedTokens, sequence.numPendingTokens)
+  }
+
+  #planChunk(sequence: Sequence, entries: PlanEntry[]): void {
+    const length = this.#chunkLimit(sequence)
+    if (length === 0) return
+    const position = sequence.numComputedTokens
+    const samples = length === sequence.numPendingTokens
+    this.#budget.take(position, length, samples && length === 1)
+    sequence.isInFlight = true
+    entries.push({
+      sequenceId: sequence.id,
+      requestId: sequence.request.id,
+      tokens: sequence.tokens.slice(position, position + length),
+      position,
+      extents: this.#kv.extentsOf(sequence.id),
+      samples,
+    })
   }
 
   #advance(entry: PlanEntry, sampled: Sampled, now: Micros): SequenceResult | undefined {
     const sequence = this.#sequences.get(entry.requestId)
     invariant(sequence !== undefined && sequence.id === entry.sequenceId, `${entry.requestId} left in flight`)
-    if (sequence.isCancelled) return this.#finish(sequence, 'cancelled', undefined)
+    sequence.isInFlight = false
     sequence.numComputedTokens = entry.position + entry.tokens.length
+    if (sequence.isCancelled) return this.#finish(sequence, 'cancelled', undefined)
     if (!entry.samples) return undefined
     if (typeof sampled !== 'number') return this.#finish(sequence, 'error', undefined)
     sequence.firstTokenAt ??= now
     sequence.tokens.push(sampled)
-    const reason = sequence.finishReasonAfter(sampled)
+    const reason = sequence.finishReason
     if (reason !== undefined) return this.#finish(sequence, reason, sampled)
     return { sequence, tokenId: sampled, finish: undefined }
   }
 
+  /** Leaves the sequence in the list of running ones: update() drops all that finished at once. */
   #finish(sequence: Sequence, reason: FinishReason, tokenId: number | undefined): SequenceResult {
-    const index = this.#running.indexOf(sequence)
-    if (index >= 0) this.#running.splice(index, 1)
-    else this.#waiting.remove(sequence)
+    sequence.status = 'finished'
     this.#kv.free(sequence.id)
     this.#sequences.delete(sequence.request.id)
-    sequence.status = 'finished'
     return { sequence, tokenId, finish: reason }
   }
-}
 
-/** A plan while it is made. */
-class PlanDraft {
-  readonly preempted: SequenceId[] = []
-  readonly #chunks = new Map<Sequence, number>()
-  numTokens = 0
-  attendedKeys = 0
-
-  get size(): number {
-    return this.#chunks.size
+  #finishOutside(sequence: Sequence, reason: FinishReason): void {
+    if (sequence.status === 'running') this.#running.splice(this.#running.indexOf(sequence), 1)
+    else this.#waiting.remove(sequence)
+    this.#finishedOutside.push(this.#finish(sequence, reason, undefined))
   }
 
-  has(sequence: Sequence): boolean {
-    return this.#chunks.has(sequence)
-  }
-
-  /** Returns the number of tokens added. */
-  add(sequence: Sequence, numTokens: number): number {
-    this.#chunks.set(sequence, numTokens)
-    this.numTokens += numTokens
-    this.attendedKeys += numTokens * (sequence.numComputedTokens + numTokens / 2)
-    return numTokens
-  }
-
-  remove(sequence: Sequence): void {
-    const numTokens = this.#chunks.get(sequence)
-    if (numTokens === undefined) return
-    this.#chunks.delete(sequence)
-    this.numTokens -= numTokens
-    this.attendedKeys -= numTokens * (sequence.numComputedTokens + numTokens / 2)
-  }
-
-  toEntries(kv: KvCacheManager): PlanEntry[] {
-    return Array.from(this.#chunks, ([sequence, numTokens]) => {
-      const position = sequence.numComputedTokens
-      return {
-        sequenceId: sequence.id,
-        requestId: sequence.request.id,
-        tokens: sequence.tokens.slice(position, position + numTokens),
-        position,
-        extents: kv.extentsOf(sequence.id),
-        samples: position + numTokens === sequence.tokens.length,
-      }
-    })
+  #tellPolicy(plan: StepPlan, now: Micros): void {
+    if (!this.#policy.onStepEnd) return
+    const numTokens = new Map(plan.entries.map((entry) => [entry.sequenceId, entry.tokens.length]))
+    if (this.#policy.onStepEnd({ now, numTokens })) this.#waiting.reorder()
   }
 }
 
-function tooLong(numTokens: number, limit: number): string {
+/** Keeps the order of those that go on. */
+function dropFinished(running: Sequence[]): void {
+  let numKept = 0
+  for (const sequence of running) {
+    if (sequence.status !== 'finished') running[numKept++] = sequence
+  }
+  running.length = numKept
+}
+
+function tooLong(numPrompt: number, maxLength: number): string {
   return (
-    `The prompt has ${numTokens} tokens; at most ${limit - 1} fit beside one generated token. ` +
-    `It is ${numTokens + 1 - limit} tokens too long.`
+    `The prompt has ${numPrompt} tokens; at most ${maxLength - 1} fit beside one generated token. ` +
+    `It is ${numPrompt + 1 - maxLength} tokens too long.`
   )
 }

@@ -1,27 +1,46 @@
 import type { FinishReason, GenerationRequest } from '../core/request.ts'
 import type { Micros, SequenceId } from '../core/units.ts'
 
-export type SequenceStatus = 'waiting' | 'running' | 'finished'
+/** `preempted` waits like `waiting`, but ran before, and keeps the tokens it had. */
+export type SequenceStatus = 'waiting' | 'running' | 'preempted' | 'finished'
+
+/** What anybody but the scheduler may look at. */
+export interface SequenceView {
+  readonly id: SequenceId
+  readonly request: GenerationRequest
+  readonly status: SequenceStatus
+  /** Prompt and output so far. */
+  readonly tokens: readonly number[]
+  readonly numOutputTokens: number
+  /** Tokens whose KV exists; 0 again after a preemption. */
+  readonly numComputedTokens: number
+  readonly numPreemptions: number
+  /** Undefined before its first step, and before its first token. */
+  readonly firstScheduledAt: Micros | undefined
+  readonly firstTokenAt: Micros | undefined
+}
 
 /**
  * One sequence on its way from arrival to finish. There is no prefill phase and no decode phase: computed tokens
- * catch up with tokens (the idea is vLLM v1's), and whoever has caught up samples one more.
+ * catch up with tokens (the idea is vLLM v1's), and whoever has caught up samples one more. Only the scheduler
+ * changes it.
  */
-export class Sequence {
+export class Sequence implements SequenceView {
   readonly id: SequenceId
   readonly request: GenerationRequest
-  /** Prompt and output so far. */
   readonly tokens: number[]
   /** Upper bound of `tokens.length`. */
   readonly maxLength: number
-  readonly stopTokenIds: ReadonlySet<number>
+  readonly #stopTokenIds: ReadonlySet<number>
   status: SequenceStatus = 'waiting'
-  /** Tokens whose KV exists; 0 again after a preemption. */
   numComputedTokens = 0
-  /** Position in the order of admissions; grows with every admission of the engine. */
-  admission = 0
-  isCancelled = false
   numPreemptions = 0
+  /** The step under way reads and writes its blocks. */
+  isInFlight = false
+  /** It ends with the step under way, whatever that yields. */
+  isCancelled = false
+  /** Its place in the waiting queue; -1 outside. */
+  queueIndex = -1
   firstScheduledAt: Micros | undefined
   firstTokenAt: Micros | undefined
 
@@ -35,7 +54,7 @@ export class Sequence {
     this.request = request
     this.tokens = [...request.promptTokens, ...request.outputTokens]
     this.maxLength = maxLength
-    this.stopTokenIds = stopTokenIds
+    this.#stopTokenIds = stopTokenIds
   }
 
   get numOutputTokens(): number {
@@ -47,9 +66,9 @@ export class Sequence {
     return this.tokens.length - this.numComputedTokens
   }
 
-  /** Why the newest token ends the sequence; undefined when it goes on. */
-  finishReasonAfter(tokenId: number): FinishReason | undefined {
-    if (this.stopTokenIds.has(tokenId)) return 'stop'
+  /** Why the tokens so far end the sequence; undefined when it goes on. */
+  get finishReason(): FinishReason | undefined {
+    if (this.numOutputTokens > 0 && this.#stopTokenIds.has(this.tokens.at(-1)!)) return 'stop'
     return this.tokens.length >= this.maxLength ? 'length' : undefined
   }
 }

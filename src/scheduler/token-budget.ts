@@ -1,55 +1,104 @@
-/**
- * How many prompt tokens a step may carry beside its decodes. Without a target: as many as one batch takes. With one:
- * as many as keep the predicted step below it, so that no stream waits longer than that for its next token
- * (Sarathi-Serve's stall-free batching, with a budget that the machine itself teaches).
- */
-import { CostModel, type StepWork } from './cost-model.ts'
-
-/** Prompts make progress even when the decodes alone break the target. */
-const smallestChunk = 8
-/** Before the model has seen prompts, a chunk that cannot stall anybody for long. */
-const cautiousChunk = 16
-/** Part of the target to plan for: the rest absorbs what the model does not see. */
-const safety = 0.85
+import { ServingError } from '../core/errors.ts'
+import { CostModel } from './cost-model.ts'
+import { keysAttended, type StepWork } from './step-work.ts'
 
 export interface TokenBudgetConfig {
+  /** Tokens of one step, decodes included: a hard limit. */
   readonly maxNumBatchedTokens: number
-  /** Longest step in microseconds while somebody decodes; undefined: no target. */
+  /** Aim for steps no longer than this while anybody decodes, in microseconds; undefined: no aim. */
   readonly maxTbtMicros: number | undefined
 }
 
+/** Prompts make progress even when the decodes alone take longer than the target. */
+const leastPrefill = 8
+/** Part of the target to plan for; the rest absorbs what the model does not see. */
+const safety = 0.9
+/** Without experience a step carries this many prompt tokens, and then at most twice as many as any step before. */
+const firstPrefill = 16
+const prefillGrowth = 2
+
+/**
+ * How many tokens the step that is being planned may still take. Without a target: what a batch takes. With one: as
+ * many prompt tokens as keep the predicted step below it, so that no stream waits longer than that for its next
+ * token (stall-free batching as in Sarathi-Serve, with a budget that the machine itself teaches). The planner calls
+ * `begin`, then `limit` and `take` for each entry, decodes first; the driver tells through `observe` what came of it.
+ */
 export class TokenBudget {
   readonly #config: TokenBudgetConfig
   readonly #costs = new CostModel()
+  #mostPrefillSeen = 0
+  #numDecodes = 0
+  #numPrefillTokens = 0
+  #attendedKeys = 0
 
+  /** @throws {ServingError} INVALID_CONFIG */
   constructor(config: TokenBudgetConfig) {
+    requirePositive('maxNumBatchedTokens', config.maxNumBatchedTokens)
+    if (config.maxTbtMicros !== undefined) requirePositive('maxTbtMicros', config.maxTbtMicros)
     this.#config = config
   }
 
-  /** Prompt tokens for a step of `numDecodes` sequences that attend to `decodeKeys` keys in all. */
-  prefillTokens(numDecodes: number, decodeKeys: number, prefillContext: number): number {
-    const room = Math.max(0, this.#config.maxNumBatchedTokens - numDecodes)
+  begin(): void {
+    this.#numDecodes = 0
+    this.#numPrefillTokens = 0
+    this.#attendedKeys = 0
+  }
+
+  /** The work of the step planned since `begin`. */
+  get work(): StepWork {
+    return {
+      numDecodes: this.#numDecodes,
+      numPrefillTokens: this.#numPrefillTokens,
+      attendedKeys: this.#attendedKeys,
+    }
+  }
+
+  /** How many of `wanted` tokens at `position` the step can take. */
+  limit(position: number, wanted: number): number {
+    const room = this.#config.maxNumBatchedTokens - this.#numDecodes - this.#numPrefillTokens
+    const most = Math.max(0, Math.min(wanted, room))
     const target = this.#config.maxTbtMicros
-    if (target === undefined || numDecodes === 0) return room
-    if (!this.#costs.knowsPrefill) return Math.min(room, cautiousChunk)
-    const fits = (chunk: number) =>
-      this.#costs.predict({
-        numDecodes,
-        numPrefillTokens: chunk,
-        attendedKeys: decodeKeys + chunk * (prefillContext + chunk / 2),
-      }) <=
-      target * safety
-    let low = Math.min(smallestChunk, room)
-    let high = room
+    if (most <= 1 || target === undefined || this.#numDecodes === 0) return most
+    const trusted = Math.max(firstPrefill, prefillGrowth * this.#mostPrefillSeen) - this.#numPrefillTokens
+    const within = this.#longestWithin(target * safety, position, Math.min(most, trusted))
+    return Math.min(most, Math.max(within, leastPrefill - this.#numPrefillTokens))
+  }
+
+  take(position: number, numTokens: number, isDecode: boolean): void {
+    if (isDecode) this.#numDecodes += 1
+    else this.#numPrefillTokens += numTokens
+    this.#attendedKeys += keysAttended(position, numTokens)
+  }
+
+  /** What a step did, and how long it took. */
+  observe(work: StepWork, stepMicros: number): void {
+    if (this.#config.maxTbtMicros === undefined || !(stepMicros > 0)) return
+    this.#mostPrefillSeen = Math.max(this.#mostPrefillSeen, work.numPrefillTokens)
+    this.#costs.observe(work, stepMicros)
+  }
+
+  /** The longest chunk, at most `most` tokens, with which the step is predicted to take `micros` or less. */
+  #longestWithin(micros: number, position: number, most: number): number {
+    let low = 0
+    let high = most
     while (low < high) {
-      const middle = Math.ceil((low + high) / 2)
-      if (fits(middle)) low = middle
+      const middle = (low + high + 1) >> 1
+      if (this.#predictWith(position, middle) <= micros) low = middle
       else high = middle - 1
     }
     return low
   }
 
-  observe(work: StepWork, stepMicros: number): void {
-    if (this.#config.maxTbtMicros !== undefined) this.#costs.observe(work, stepMicros)
+  #predictWith(position: number, numTokens: number): number {
+    return this.#costs.predict({
+      numDecodes: this.#numDecodes,
+      numPrefillTokens: this.#numPrefillTokens + numTokens,
+      attendedKeys: this.#attendedKeys + keysAttended(position, numTokens),
+    })
   }
+}
+
+function requirePositive(name: string, value: number): void {
+  if (Number.isFinite(value) && value >= 1) return
+  throw new ServingError('INVALID_CONFIG', `${name} must be at least 1, not ${value}`, { param: name })
 }

@@ -1,79 +1,100 @@
+import { invariant } from '../core/errors.ts'
+import type { SchedulingPolicy } from './policy.ts'
 import type { Sequence } from './sequence.ts'
 
-/** A binary heap of waiting sequences: the next one on top, O(log n) in and out. */
+/**
+ * Waiting sequences in the policy's order: a binary heap in which every member knows its place, so that a cancel
+ * is O(log n) too.
+ */
 export class WaitingQueue {
+  readonly #policy: SchedulingPolicy
   readonly #heap: Sequence[] = []
-  readonly #compare: (a: Sequence, b: Sequence) => number
 
-  constructor(compare: (a: Sequence, b: Sequence) => number) {
-    this.#compare = compare
+  constructor(policy: SchedulingPolicy) {
+    this.#policy = policy
   }
 
   get size(): number {
     return this.#heap.length
   }
 
+  /** The one to admit next; undefined when nobody waits. */
   peek(): Sequence | undefined {
     return this.#heap[0]
   }
 
-  push(sequence: Sequence): void {
+  add(sequence: Sequence): void {
+    invariant(sequence.queueIndex < 0, `sequence ${sequence.id} waits twice`)
     this.#heap.push(sequence)
-    this.#rise(this.#heap.length - 1)
+    this.#siftUp(sequence, this.#heap.length - 1)
   }
 
-  pop(): Sequence | undefined {
-    const top = this.#heap[0]
-    if (top !== undefined) this.#removeAt(0)
-    return top
+  remove(sequence: Sequence): void {
+    const index = sequence.queueIndex
+    invariant(this.#heap[index] === sequence, `sequence ${sequence.id} does not wait`)
+    sequence.queueIndex = -1
+    const last = this.#heap.pop()!
+    if (last === sequence) return
+    this.#siftUp(last, index)
+    this.#siftDown(last, last.queueIndex)
   }
 
-  /** Rare (a cancelled request): O(n). */
-  remove(sequence: Sequence): boolean {
-    const index = this.#heap.indexOf(sequence)
-    if (index >= 0) this.#removeAt(index)
-    return index >= 0
-  }
-
-  #removeAt(index: number): void {
-    const last = this.#heap.pop()
-    if (last === undefined || index === this.#heap.length) return
-    this.#heap[index] = last
-    this.#rise(index)
-    this.#sink(index)
-  }
-
-  #before(a: number, b: number): boolean {
-    return this.#compare(this.#heap[a] as Sequence, this.#heap[b] as Sequence) < 0
-  }
-
-  #swap(a: number, b: number): void {
-    const held = this.#heap[a] as Sequence
-    this.#heap[a] = this.#heap[b] as Sequence
-    this.#heap[b] = held
-  }
-
-  #rise(start: number): void {
-    let index = start
-    while (index > 0) {
-      const parent = (index - 1) >> 1
-      if (!this.#before(index, parent)) return
-      this.#swap(index, parent)
-      index = parent
+  /** Restores the order after the policy changed its mind about many. O(n). */
+  reorder(): void {
+    for (let index = (this.#heap.length >> 1) - 1; index >= 0; index -= 1) {
+      this.#siftDown(this.#heap[index]!, index)
     }
   }
 
-  #sink(start: number): void {
-    let index = start
+  /** In no particular order. */
+  values(): readonly Sequence[] {
+    return this.#heap
+  }
+
+  /** @throws {InvariantError} when a sequence does not know its place, or waits behind one that should follow it. */
+  checkInvariants(): void {
+    this.#heap.forEach((sequence, index) => {
+      invariant(sequence.queueIndex === index, `sequence ${sequence.id} does not know its place in the queue`)
+      const parent = this.#heap[(index - 1) >> 1]
+      const inOrder = index === 0 || this.#compare(parent!, sequence) <= 0
+      invariant(inOrder, `sequence ${sequence.id} waits behind one that should follow it`)
+    })
+  }
+
+  #compare(a: Sequence, b: Sequence): number {
+    return this.#policy.compareWaiting(a, b) || a.request.arrivedAt - b.request.arrivedAt || a.id - b.id
+  }
+
+  #place(sequence: Sequence, index: number): void {
+    this.#heap[index] = sequence
+    sequence.queueIndex = index
+  }
+
+  #siftUp(sequence: Sequence, from: number): void {
+    let index = from
+    while (index > 0) {
+      const parentIndex = (index - 1) >> 1
+      const parent = this.#heap[parentIndex]!
+      if (this.#compare(parent, sequence) <= 0) break
+      this.#place(parent, index)
+      index = parentIndex
+    }
+    this.#place(sequence, index)
+  }
+
+  #siftDown(sequence: Sequence, from: number): void {
+    let index = from
     for (;;) {
       const left = 2 * index + 1
+      if (left >= this.#heap.length) break
       const right = left + 1
-      let first = index
-      if (left < this.#heap.length && this.#before(left, first)) first = left
-      if (right < this.#heap.length && this.#before(right, first)) first = right
-      if (first === index) return
-      this.#swap(index, first)
-      index = first
+      const rightFirst = right < this.#heap.length && this.#compare(this.#heap[right]!, this.#heap[left]!) < 0
+      const childIndex = rightFirst ? right : left
+      const child = this.#heap[childIndex]!
+      if (this.#compare(sequence, child) <= 0) break
+      this.#place(child, index)
+      index = childIndex
     }
+    this.#place(sequence, index)
   }
 }
