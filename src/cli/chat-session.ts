@@ -96,7 +96,7 @@ class ChatSession {
     this.prompt()
   }
 
-  /** A failed answer leaves the conversation as it was before the question; a stopped one keeps what came. */
+  /** A failed answer leaves the conversation as it was before the question; a stopped one keeps what came, if anything. */
   async #answer(question: string): Promise<void> {
     const messages: Message[] = [...this.#messages, { role: 'user', content: question }]
     const abort = new AbortController()
@@ -117,8 +117,9 @@ class ChatSession {
     } finally {
       this.#answering = undefined
     }
-    process.stdout.write('\n')
+    if (answer.text !== '') process.stdout.write('\n')
     this.#note(answer.summary(abort.signal.aborted))
+    if (answer.text === '' && abort.signal.aborted) return
     this.#messages = [...messages, { role: 'assistant', content: answer.text }]
   }
 

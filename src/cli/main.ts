@@ -1,83 +1,7 @@
 #!/usr/bin/env node
-/** Picks the verb, shows help, and turns failures into one line and an exit status: 1 failed, 2 wrong usage. */
-import { parseCommandLine } from '../config/command-line.ts'
-import { didYouMean } from '../config/suggest.ts'
+/** The program: turns failures into one line and an exit status, 1 for what failed and 2 for wrong usage. */
 import { ServingError } from '../core/errors.ts'
-import { libraryPackageVersion } from '../ggml/platform.ts'
-import { commandHelp, helpOption, type Command } from './command.ts'
-import { packageVersion } from './package-info.ts'
-import { terminalWidth } from './terminal.ts'
-
-interface Verb {
-  readonly summary: string
-  /** Verbs are loaded when they are asked for: help must not open a model's libraries. */
-  load(): Promise<Command>
-}
-
-const verbs: Readonly<Record<string, Verb>> = {
-  serve: {
-    summary: 'Serve a model over an OpenAI-compatible API',
-    load: async () => (await import('./serve.ts')).serve,
-  },
-  chat: {
-    summary: 'Talk to a model in the terminal',
-    load: async () => (await import('./chat.ts')).chat,
-  },
-  bench: {
-    summary: 'Measure latency and throughput of any OpenAI-compatible server',
-    load: async () => (await import('./bench.ts')).bench,
-  },
-  setup: {
-    summary: 'Install the kernels for an accelerator',
-    load: async () => (await import('./setup.ts')).setup,
-  },
-}
-
-const ownVerbs = { version: 'Show the version', help: 'Show this, or the help of a verb' } as const
-
-async function main(args: readonly string[]): Promise<number> {
-  const [first, ...rest] = args
-  if (first === undefined || first === '--help' || first === '-h') return write(overview())
-  if (first === 'help') return rest[0] === undefined ? write(overview()) : runVerb(rest[0], ['--help'])
-  if (first === 'version' || first === '--version' || first === '-v') return write(versionText())
-  return runVerb(first, rest)
-}
-
-async function runVerb(name: string, args: readonly string[]): Promise<number> {
-  const verb = Object.hasOwn(verbs, name) ? verbs[name] : undefined
-  if (verb === undefined) {
-    if (name in ownVerbs) return write(overview())
-    const known = [...Object.keys(verbs), ...Object.keys(ownVerbs)]
-    throw new ServingError(
-      'INVALID_CONFIG',
-      `Unknown command "${name}".${didYouMean(name, known) || ' See: switchyard help'}`,
-    )
-  }
-  const command = await verb.load()
-  const line = parseCommandLine({ ...command.options, ...helpOption }, args)
-  if (line.flags.get('help') === 'true') {
-    return write(commandHelp(name, command, terminalWidth(process.stdout)))
-  }
-  return command.run(line)
-}
-
-function overview(): string {
-  const rows = [
-    ...Object.entries(verbs).map(([name, { summary }]) => [name, summary] as const),
-    ...Object.entries(ownVerbs),
-  ]
-  const list = rows.map(([name, summary]) => `  ${name.padEnd(9)}${summary}\n`).join('')
-  return `Usage: switchyard <command> [options]\n\nCommands:\n${list}\nOptions of a command: switchyard <command> --help\n`
-}
-
-function versionText(): string {
-  return `switchyard ${packageVersion()} (ggml libraries ${libraryPackageVersion}, Node.js ${process.version})\n`
-}
-
-function write(words: string): number {
-  process.stdout.write(words)
-  return 0
-}
+import { dispatch } from './dispatch.ts'
 
 /** What a user can put right is one line; anything else is a defect and shows where it happened. */
 function report(error: unknown): number {
@@ -94,4 +18,4 @@ function report(error: unknown): number {
 // A reader that has seen enough (`switchyard help | head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 
-process.exit(await main(process.argv.slice(2)).catch(report))
+process.exit(await dispatch(process.argv.slice(2), (text) => process.stdout.write(text)).catch(report))
