@@ -44,7 +44,7 @@ const openPaths = new Set(['/health', '/version'])
 export function createServer(deps: ServerDeps): ApiServer {
   const app = fastify({
     bodyLimit: deps.config.maxBodyBytes,
-    logger: deps.logLevel === 'silent' ? false : { level: deps.logLevel },
+    logger: deps.logLevel === 'silent' ? false : { level: deps.logLevel, stream: process.stderr },
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
     forceCloseConnections: true,
