@@ -10,6 +10,12 @@ export interface KvCacheSize {
   readonly blockSize: number
 }
 
+/**
+ * Room to grow, in tokens, that is looked for behind new blocks. Without it best fit puts every single block into
+ * the smallest hole, where the next one never fits: sequences then had twice as many extents.
+ */
+const growthRoom = 64
+
 const noExtents: readonly Extent[] = []
 
 /**
@@ -71,17 +77,17 @@ export class KvCacheManager {
   }
 
   /**
-   * Makes room for `numTokens` tokens in all. False, and nothing changed, when blocks run out. `expectedTokens`:
-   * how long the sequence may become, so that a new one is placed where it can grow.
+   * Makes room for `numTokens` tokens in all. False, and nothing changed, when blocks run out. `maxTokens`: how long
+   * the sequence may become, so that new blocks are placed where they can grow.
    */
-  grow(sequenceId: SequenceId, numTokens: number, expectedTokens = numTokens): boolean {
+  grow(sequenceId: SequenceId, numTokens: number, maxTokens = numTokens): boolean {
     const numBlocks = this.numBlocksToGrow(sequenceId, numTokens)
     if (numBlocks === 0) return true
     const table = this.#tables.get(sequenceId) ?? new BlockTable()
     const added = this.#pool.allocate({
       numBlocks,
       after: table.lastBlock,
-      expectedGrowth: Math.max(0, Math.ceil((expectedTokens - numTokens) / this.blockSize)),
+      expectedGrowth: Math.ceil(Math.max(0, Math.min(growthRoom, maxTokens - numTokens)) / this.blockSize),
     })
     if (!added) return false
     table.append(added)

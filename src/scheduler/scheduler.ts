@@ -47,11 +47,10 @@ export interface SequenceResult {
 export type Sampled = number | undefined | 'failed'
 
 /**
- * A newcomer leaves room for everybody, itself included, to grow by this many tokens: else the next steps would
- * throw it out again. Doubles each time a sequence was thrown out nevertheless, so that little is computed twice.
+ * A newcomer leaves room for everybody, itself included, to grow by half of what each may still grow, at most by this
+ * many tokens: else the next steps would throw it out again. More wastes blocks, less wastes computing.
  */
-const growthHeadroom = 16
-const mostHeadroomDoublings = 8
+const mostHeadroom = 64
 
 const noTokens: ReadonlySet<number> = new Set()
 
@@ -217,7 +216,10 @@ export class Scheduler {
     const preempted: SequenceId[] = []
     for (let index = 0; index < this.#running.length; index += 1) {
       const sequence = this.#running[index]!
-      while (sequence.status === 'running' && !this.#kv.grow(sequence.id, sequence.tokens.length)) {
+      while (
+        sequence.status === 'running' &&
+        !this.#kv.grow(sequence.id, sequence.tokens.length, sequence.maxLength)
+      ) {
         const picked = this.#policy.pickVictim(this.#running) ?? sequence
         const victimIndex = this.#running.findIndex(({ id }) => id === picked.id)
         invariant(victimIndex >= 0, `policy ${this.#policy.name} picked a victim that does not run`)
@@ -257,14 +259,11 @@ export class Scheduler {
     const kv = this.#kv
     const length = sequence.tokens.length
     if (this.#running.length === 0) return kv.canGrow(sequence.id, length)
-    const headroom = growthHeadroom << Math.min(sequence.numPreemptions, mostHeadroomDoublings)
-    const mostSpareBlocks = Math.ceil(headroom / kv.blockSize) * (this.#running.length + 1)
+    const mostSpareBlocks = Math.ceil(mostHeadroom / kv.blockSize) * (this.#running.length + 1)
     if (kv.canGrow(sequence.id, length, mostSpareBlocks)) return true
     let numSpareBlocks = 0
-    for (const { id, tokens, maxLength } of this.#running) {
-      numSpareBlocks += kv.numBlocksToGrow(id, Math.min(tokens.length + headroom, maxLength))
-    }
-    return kv.canGrow(sequence.id, Math.min(length + headroom, sequence.maxLength), numSpareBlocks)
+    for (const other of this.#running) numSpareBlocks += kv.numBlocksToGrow(other.id, withHeadroom(other))
+    return kv.canGrow(sequence.id, withHeadroom(sequence), numSpareBlocks)
   }
 
   #chunkLimit(sequence: Sequence): number {
@@ -322,6 +321,10 @@ export class Scheduler {
     const numTokens = new Map(plan.entries.map((entry) => [entry.sequenceId, entry.tokens.length]))
     if (this.#policy.onStepEnd({ now, numTokens })) this.#waiting.reorder()
   }
+}
+
+function withHeadroom({ tokens, maxLength }: Sequence): number {
+  return tokens.length + Math.min(mostHeadroom, Math.ceil((maxLength - tokens.length) / 2))
 }
 
 /** Keeps the order of those that go on. */
