@@ -10,7 +10,7 @@
 import { parseArgs } from 'node:util'
 import { RandomStream } from '../src/core/random.ts'
 import { median, table } from './report.ts'
-import { streamCompletion, type TokenStream } from './token-stream.ts'
+import { streamCompletion, tokenOf, type TokenStream } from './token-stream.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -34,7 +34,7 @@ if (positionals.length === 0)
 interface Round {
   /** Milliseconds. */
   readonly plainGap: number
-  /** Before the prompt came: far above the plain gap when the model's tokens are pieces of characters, held back. */
+  /** Before the prompt came. */
   readonly longestPlainGap: number
   readonly longestGap: number
   readonly firstToken: number
@@ -43,13 +43,15 @@ interface Round {
 const random = new RandomStream(Date.now() % 2 ** 31)
 const makePrompt = (length: number): number[] => Array.from({ length }, () => 1 + random.below(vocab - 1))
 
+const token = await tokenOf(positionals[0]!, ' the')
+
 async function runRound(url: string): Promise<Round> {
   const streams = Array.from({ length: numStreams }, () =>
-    streamCompletion(url, { prompt: makePrompt(32), max_tokens: 4096 }),
+    streamCompletion(url, { prompt: makePrompt(32), max_tokens: 4096, token }),
   )
   await Promise.all(streams.map((stream) => stream.received(24)))
   const arrivedAt = performance.now()
-  const newcomer = streamCompletion(url, { prompt: makePrompt(promptLength), max_tokens: 64 })
+  const newcomer = streamCompletion(url, { prompt: makePrompt(promptLength), max_tokens: 4, token })
   await newcomer.received(1)
   const firstTokenAt = newcomer.times[0]!
   await Promise.all(streams.map((stream) => stream.received(stream.times.length + 2)))

@@ -10,6 +10,20 @@ export interface TokenStream {
 export interface CompletionBody {
   readonly prompt: readonly number[]
   readonly max_tokens: number
+  /** The token to generate over and over: one that is whole text, which no server holds back. */
+  readonly token: number
+}
+
+/** The token of `text`; it must be one. Knows the request fields of both families of servers. */
+export async function tokenOf(url: string, text: string): Promise<number> {
+  const response = await fetch(new URL('/tokenize', url), {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ content: text, prompt: text, add_special: false, add_special_tokens: false }),
+  })
+  const { tokens } = (await response.json()) as { tokens?: number[] }
+  if (tokens?.length !== 1) throw new Error(`${url} has no single token for '${text}'`)
+  return tokens[0]!
 }
 
 /** Starts a greedy completion that does not stop at end tokens and shares no cached prefix. */
@@ -54,14 +68,21 @@ export function streamCompletion(url: string, body: CompletionBody): TokenStream
 
 async function readEvents(
   url: string,
-  body: CompletionBody,
+  { token, ...body }: CompletionBody,
   signal: AbortSignal,
   note: () => void,
 ): Promise<void> {
   const response = await fetch(new URL('/v1/completions', url), {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ ...body, stream: true, temperature: 0, ignore_eos: true, cache_prompt: false }),
+    body: JSON.stringify({
+      ...body,
+      stream: true,
+      temperature: 0,
+      logit_bias: { [token]: 100 },
+      ignore_eos: true,
+      cache_prompt: false,
+    }),
     signal,
   })
   if (!response.ok || response.body === null) {
