@@ -8,7 +8,7 @@ import type { EngineInfo, EngineStats } from './protocol.ts'
  * process (the default), another machine. Calls never throw for a request's sake: failures arrive as events.
  */
 export interface EngineClient {
-  /** Resolves once the model is loaded. Rejects with a ServingError when it cannot be. */
+  /** Resolves once the model is loaded, also after a restart: `pid` is the new one then. Rejects with a ServingError when it cannot be. */
   ready(): Promise<EngineInfo>
   readonly status: EngineStatus
   /** Starts a sequence. Exactly one `finished` event follows in the end, also after cancel. */
@@ -17,7 +17,7 @@ export interface EngineClient {
   cancel(id: RequestId): void
   /** The newest statistics the engine sent; undefined before its first step. */
   readonly stats: EngineStats | undefined
-  /** Called with each step's statistics. Returns the way to stop listening. */
+  /** Called with each step's statistics, once a step. Returns the way to stop listening. */
   onStep(listener: (stats: EngineStats) => void): () => void
   /** Finishes nothing: ends the engine and fails what is unfinished. */
   close(): Promise<void>
@@ -44,11 +44,15 @@ export type SequenceEvent =
       readonly kind: 'finished'
       readonly reason: FinishReason
       /** Set when reason is `error`. */
-      readonly error:
-        | { readonly code: 'PROMPT_TOO_LONG' | 'ENGINE_FAILED' | 'INTERNAL'; readonly message: string }
-        | undefined
+      readonly error: SequenceError | undefined
       readonly timings: SequenceTimings
     }
+
+/** Why a sequence failed, for whoever asked for it. */
+export interface SequenceError {
+  readonly code: 'INVALID_REQUEST' | 'PROMPT_TOO_LONG' | 'ENGINE_FAILED' | 'INTERNAL'
+  readonly message: string
+}
 
 /** Instants on the engine's clock of one sequence; undefined where it never got that far. */
 export interface SequenceTimings {

@@ -1,53 +1,45 @@
-/** One loaded engine, whoever carries its messages: creates the executor and runs the step loop over it. */
+/** One loaded engine, whoever carries its messages: executor, memory, scheduler, and the step loop over them. */
 import { createExecutor } from '../executor/create-executor.ts'
 import type { Executor } from '../executor/executor.ts'
-import type { EngineOptions } from './engine-options.ts'
-import type { EngineInfo, FromEngine, ToEngine } from './protocol.ts'
+import { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
+import { policies } from '../scheduler/policies/index.ts'
+import { Scheduler } from '../scheduler/scheduler.ts'
+import type { EngineOptions, SchedulerOptions } from './engine-options.ts'
+import type { EngineInfo, FromEngine } from './protocol.ts'
 import { StepLoop } from './step-loop.ts'
 import { systemClock } from './system-clock.ts'
 
-export class EngineHost {
+export interface EngineHost {
   readonly info: EngineInfo
-  readonly #executor: Executor
-  readonly #loop: StepLoop
+  readonly loop: StepLoop
+  /** Runs the loop until it is closed, and frees the model then. Rejects when a step breaks. */
+  run(): Promise<void>
+}
 
-  private constructor(
-    executor: Executor,
-    info: EngineInfo,
-    options: EngineOptions,
-    send: (message: FromEngine) => void,
-    fail: (error: unknown) => void,
-  ) {
-    this.info = info
-    this.#executor = executor
-    const emit = (message: Omit<Extract<FromEngine, { type: 'step' }>, 'type'>) =>
-      send({ type: 'step', ...message })
-    this.#loop = new StepLoop(executor, options.scheduler, systemClock, emit, fail)
+/** @throws {ServingError} when the model, the device or the configuration cannot be used. */
+export async function loadEngine(
+  options: EngineOptions,
+  send: (message: FromEngine) => void,
+): Promise<EngineHost> {
+  const onProgress = (progress: number): void => send({ type: 'loading', progress })
+  const { executor, info } = await createExecutor(options.executor, onProgress)
+  const kv = new KvCacheManager(executor.model)
+  const scheduler = createScheduler(options.scheduler, executor, kv)
+  const loop = new StepLoop({ executor, scheduler, kv, clock: systemClock, send })
+  return {
+    info: { ...executor.model, ...info, pid: process.pid },
+    loop,
+    async run() {
+      await loop.run()
+      await executor.close()
+    },
   }
+}
 
-  /** Loads the model. `fail` is called when a step breaks: the engine is of no use afterwards. */
-  static async start(
-    options: EngineOptions,
-    send: (message: FromEngine) => void,
-    fail: (error: unknown) => void,
-  ): Promise<EngineHost> {
-    const onProgress = (progress: number) => send({ type: 'loading', progress })
-    const { executor, info } = await createExecutor(options.executor, onProgress)
-    const engineInfo: EngineInfo = { ...executor.model, ...info, pid: process.pid }
-    return new EngineHost(executor, engineInfo, options, send, fail)
-  }
-
-  handle(message: Exclude<ToEngine, { type: 'close' }>): void {
-    if (message.type === 'submit') this.#loop.submit(message.requests)
-    else this.#loop.cancel(message.ids)
-  }
-
-  checkInvariants(): void {
-    this.#loop.checkInvariants()
-  }
-
-  async close(): Promise<void> {
-    await this.#loop.close()
-    await this.#executor.close()
-  }
+function createScheduler(options: SchedulerOptions, { model }: Executor, kv: KvCacheManager): Scheduler {
+  const { maxNumSeqs, maxNumBatchedTokens, maxTbtMs, policy } = options
+  const { maxModelLen, endTokenIds } = model
+  const maxTbtMicros = maxTbtMs === undefined ? undefined : maxTbtMs * 1000
+  const config = { maxNumSeqs, maxNumBatchedTokens, maxTbtMicros, maxModelLen, endTokenIds }
+  return new Scheduler(config, kv, policies[policy]())
 }

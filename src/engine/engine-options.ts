@@ -1,8 +1,17 @@
 import type { ExecutorOptions } from '../executor/executor-options.ts'
-import type { SchedulerOptions } from './step-loop.ts'
+import type { PolicyName } from '../scheduler/policies/index.ts'
 
 /** Everything an engine needs to know; plain data, because it crosses to the engine's process. */
 export interface EngineOptions {
   readonly executor: ExecutorOptions
   readonly scheduler: SchedulerOptions
+}
+
+/** What a user decides about steps; the rest of the scheduler's configuration comes from the model. */
+export interface SchedulerOptions {
+  readonly maxNumSeqs: number
+  readonly maxNumBatchedTokens: number
+  /** Aim for steps no longer than this while anybody decodes; undefined: no aim. */
+  readonly maxTbtMs: number | undefined
+  readonly policy: PolicyName
 }

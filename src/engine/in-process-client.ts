@@ -1,93 +1,91 @@
-/** The engine in this very process: for tests, and where a child process is unwanted. A failed step ends it. */
+/** The engine in this very process: for tests, and where a child process is unwanted. A failed step ends it for good. */
+import { ServingError } from '../core/errors.ts'
 import type { GenerationRequest } from '../core/request.ts'
 import type { RequestId } from '../core/units.ts'
+import { ClientState } from './client-state.ts'
 import type { EngineClient, EngineStatus, SequenceListener } from './engine-client.ts'
-import { EngineHost } from './engine-host.ts'
+import { loadEngine, type EngineHost } from './engine-host.ts'
 import type { EngineOptions } from './engine-options.ts'
-import { Ledger } from './ledger.ts'
+import { refuse } from './ledger.ts'
 import type { EngineInfo, EngineStats, FromEngine } from './protocol.ts'
-import { systemClock } from './system-clock.ts'
-import { timingsAtFailure } from './timings.ts'
 
 export class InProcessClient implements EngineClient {
-  status: EngineStatus = { state: 'loading', progress: 0 }
-  stats: EngineStats | undefined
-  readonly #ledger = new Ledger()
-  readonly #stepListeners = new Set<(stats: EngineStats) => void>()
-  readonly #host: Promise<EngineHost>
+  readonly #state = new ClientState()
+  #host: EngineHost | undefined
+  /** Ends when the engine has: closed, failed, or never loaded. */
+  readonly #life: Promise<void>
+  #waiting: GenerationRequest[] = []
 
   constructor(options: EngineOptions) {
-    this.#host = EngineHost.start(
-      options,
-      (message) => this.#receive(message),
-      (error) => this.#fail(String(error)),
-    ).then(
-      (host) => {
-        if (this.status.state === 'loading') this.status = { state: 'ready' }
-        return host
-      },
-      (error: unknown) => {
-        this.status = { state: 'failed', message: String(error) }
-        throw error
-      },
-    )
-    // Whoever awaits ready() hears of it; nobody else must.
-    this.#host.catch(() => undefined)
+    this.#life = this.#live(options)
   }
 
-  async ready(): Promise<EngineInfo> {
-    return (await this.#host).info
+  get status(): EngineStatus {
+    return this.#state.status
   }
 
-  submit(request: GenerationRequest, listener: SequenceListener): void {
-    const entry = this.#ledger.add(request, listener)
-    this.#host.then(
-      (host) => host.handle({ type: 'submit', requests: [request] }),
-      (error: unknown) => this.#ledger.fail(entry, String(error), timingsAtFailure(request, systemClock)),
-    )
+  get stats(): EngineStats | undefined {
+    return this.#state.stats
   }
 
-  cancel(id: RequestId): void {
-    if (this.#ledger.find(id) === undefined) return
-    this.#host.then(
-      (host) => host.handle({ type: 'cancel', ids: [id] }),
-      () => undefined,
-    )
+  ready(): Promise<EngineInfo> {
+    return this.#state.ready()
   }
 
   onStep(listener: (stats: EngineStats) => void): () => void {
-    this.#stepListeners.add(listener)
-    return () => this.#stepListeners.delete(listener)
+    return this.#state.onStep(listener)
+  }
+
+  submit(request: GenerationRequest, listener: SequenceListener): void {
+    const { end, ledger } = this.#state
+    if (end !== undefined) refuse(request, listener, end)
+    else if (ledger.add(request, listener)) this.#send(request)
+  }
+
+  cancel(id: RequestId): void {
+    if (!this.#state.ledger.has(id)) return
+    if (this.#host !== undefined) {
+      this.#host.loop.cancel([id])
+      return
+    }
+    this.#waiting = this.#waiting.filter((request) => request.id !== id)
+    queueMicrotask(() => this.#state.ledger.end(id, undefined))
   }
 
   /** @throws {InvariantError} when the engine's books disagree. */
   async checkInvariants(): Promise<void> {
-    ;(await this.#host).checkInvariants()
+    await this.ready()
+    this.#host?.loop.checkInvariants()
   }
 
   async close(): Promise<void> {
-    const host = await this.#host.catch(() => undefined)
-    await host?.close()
-    this.status = { state: 'closed' }
-    this.#failAll('The engine was closed.')
+    this.#state.becomeClosed()
+    this.#host?.loop.close()
+    await this.#life
+  }
+
+  #send(request: GenerationRequest): void {
+    if (this.#host === undefined) this.#waiting.push(request)
+    else this.#host.loop.submit([request])
+  }
+
+  async #live(options: EngineOptions): Promise<void> {
+    try {
+      const host = await loadEngine(options, (message) => this.#receive(message))
+      this.#host = host
+      if (this.#state.end !== undefined) host.loop.close()
+      else this.#state.becomeReady(host.info)
+      host.loop.submit(this.#waiting)
+      this.#waiting = []
+      await host.run()
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      this.#state.becomeFailed(error instanceof ServingError ? error.code : 'ENGINE_FAILED', message)
+    }
   }
 
   #receive(message: FromEngine): void {
-    if (message.type === 'loading') this.status = { state: 'loading', progress: message.progress }
-    if (message.type !== 'step') return
-    this.stats = message.stats
-    this.#ledger.deliver(message.updates)
-    for (const listener of this.#stepListeners) listener(message.stats)
-  }
-
-  #fail(message: string): void {
-    this.status = { state: 'failed', message }
-    this.#failAll(message)
-  }
-
-  #failAll(message: string): void {
-    for (const entry of [...this.#ledger.entries]) {
-      this.#ledger.fail(entry, message, timingsAtFailure(entry.request, systemClock))
-    }
+    if (message.type === 'loading') this.#state.becomeLoading(message.progress)
+    else if (message.type !== 'ready' && message.type !== 'failed') this.#state.deliver(message)
   }
 }

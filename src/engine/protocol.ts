@@ -1,10 +1,14 @@
+import type { ErrorCode } from '../core/errors.ts'
 import type { FinishReason, GenerationRequest } from '../core/request.ts'
 import type { TokenLogprobs } from '../core/sampling-params.ts'
-import type { RequestId } from '../core/units.ts'
-import type { SequenceTimings } from './engine-client.ts'
+import type { Micros, RequestId } from '../core/units.ts'
+import type { SequenceError, SequenceTimings } from './engine-client.ts'
+import type { EngineOptions } from './engine-options.ts'
 
 /** Messages between an engine and whoever uses it; structured-cloneable. One message a step, all sequences together. */
 export type ToEngine =
+  /** The first message. Nothing else may come before the engine is ready, except `close`. */
+  | { readonly type: 'start'; readonly options: EngineOptions }
   | { readonly type: 'submit'; readonly requests: readonly GenerationRequest[] }
   | { readonly type: 'cancel'; readonly ids: readonly RequestId[] }
   | { readonly type: 'close' }
@@ -12,8 +16,12 @@ export type ToEngine =
 export type FromEngine =
   | { readonly type: 'loading'; readonly progress: number }
   | { readonly type: 'ready'; readonly info: EngineInfo }
-  | { readonly type: 'failed'; readonly code: string; readonly message: string }
+  | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string }
+  /** Sent before the first step that these sequences are part of. */
+  | { readonly type: 'started'; readonly ids: readonly RequestId[]; readonly at: Micros }
   | { readonly type: 'step'; readonly updates: readonly SequenceUpdate[]; readonly stats: EngineStats }
+  /** What happened to sequences without a step: refused, or cancelled while none was under way. */
+  | { readonly type: 'idle'; readonly updates: readonly SequenceUpdate[]; readonly stats: EngineStats }
 
 /** What one step did to one sequence. */
 export interface SequenceUpdate {
@@ -23,9 +31,7 @@ export interface SequenceUpdate {
   readonly finish:
     | {
         readonly reason: FinishReason
-        readonly error:
-          | { readonly code: 'PROMPT_TOO_LONG' | 'ENGINE_FAILED' | 'INTERNAL'; readonly message: string }
-          | undefined
+        readonly error: SequenceError | undefined
         readonly timings: SequenceTimings
       }
     | undefined
@@ -45,7 +51,7 @@ export interface EngineInfo {
   readonly pid: number
 }
 
-/** A snapshot after one step; counters ever grow while the engine lives. */
+/** A snapshot after one step; counters ever grow while the client lives, also over restarts. */
 export interface EngineStats {
   readonly step: number
   readonly numRunning: number
@@ -60,7 +66,10 @@ export interface EngineStats {
   readonly phases: StepPhases
 }
 
-/** Microseconds of one step, by phase. They add up to the step. */
+/**
+ * Microseconds of one step, by phase. `emit` hands out the tokens of the step before while this one computes: it lies
+ * within `compute`, and all but `emit` add up to the step.
+ */
 export interface StepPhases {
   readonly schedule: number
   readonly build: number

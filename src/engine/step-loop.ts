@@ -1,245 +1,182 @@
 /**
- * The driver of one engine: schedule, execute, sample, update, and again. While the kernels compute, it hands out what
- * the step before produced. It knows no carrier: messages come in as calls, and go out through one callback.
+ * The driver of one engine: schedule, execute, sample, update, on and on while there is work; asleep when there is
+ * none. While a step computes, it hands out what the step before produced. What arrives during a step waits for its
+ * end, so that plans depend on nothing but messages at step boundaries. It knows no carrier: messages come in as
+ * calls and go out through one callback.
  */
+import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../core/clock.ts'
+import { invariant } from '../core/errors.ts'
 import type { GenerationRequest } from '../core/request.ts'
-import type { TokenLogprobs } from '../core/sampling-params.ts'
 import type { RequestId } from '../core/units.ts'
-import type { Executor, LogitsNeed, StepResult } from '../executor/executor.ts'
-import { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
-import { createSampler, type Sampler } from '../sampling/sampler.ts'
-import { policies, type PolicyName } from '../scheduler/policies/index.ts'
-import { Scheduler, type Sampled, type SequenceResult } from '../scheduler/scheduler.ts'
+import type { Executor } from '../executor/executor.ts'
+import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
+import type { Scheduler } from '../scheduler/scheduler.ts'
 import type { StepPlan } from '../scheduler/step-plan.ts'
-import type { EngineStats, SequenceUpdate } from './protocol.ts'
+import { emptyProfile, StepStopwatch, type StepProfile } from '../telemetry/step-profile.ts'
+import type { EngineStats, FromEngine, SequenceUpdate } from './protocol.ts'
+import { findFault } from './request-check.ts'
+import { SequenceSamplers } from './sequence-samplers.ts'
+import { refusal, toUpdate } from './sequence-updates.ts'
 
-export interface SchedulerOptions {
-  readonly maxNumSeqs: number
-  readonly maxNumBatchedTokens: number
-  readonly maxTbtMs: number | undefined
-  readonly policy: PolicyName
+export interface StepLoopParts {
+  readonly executor: Executor
+  readonly scheduler: Scheduler
+  readonly kv: KvCacheManager
+  readonly clock: Clock
+  readonly send: (message: FromEngine) => void
 }
-
-export interface StepMessage {
-  readonly updates: readonly SequenceUpdate[]
-  readonly stats: EngineStats
-}
-
-interface Live {
-  readonly request: GenerationRequest
-  readonly sampler: Sampler
-}
-
-const nothing: LogitsNeed = { kind: 'none' }
 
 export class StepLoop {
-  readonly #executor: Executor
-  readonly #scheduler: Scheduler
-  readonly #kv: KvCacheManager
-  readonly #clock: Clock
-  readonly #emit: (message: StepMessage) => void
-  readonly #fail: (error: unknown) => void
-  readonly #live = new Map<RequestId, Live>()
+  readonly #parts: StepLoopParts
+  readonly #samplers = new SequenceSamplers()
+  #inbox: (() => void)[] = []
   #updates: SequenceUpdate[] = []
-  #stats: EngineStats
-  #emitMicros = 0
-  #emittedStep = 0
-  #running = false
-  #closed = false
-  #idle: Promise<void> = Promise.resolve()
+  /** Of the last step, while nobody was told of it. */
+  #unsentStats: EngineStats | undefined
+  #step = 0
+  #isClosed = false
+  #wake: () => void = () => undefined
 
-  constructor(
-    executor: Executor,
-    options: SchedulerOptions,
-    clock: Clock,
-    emit: (message: StepMessage) => void,
-    fail: (error: unknown) => void,
-  ) {
-    const { model } = executor
-    this.#executor = executor
-    this.#clock = clock
-    this.#emit = emit
-    this.#fail = fail
-    this.#kv = new KvCacheManager({ numBlocks: model.numBlocks, blockSize: model.blockSize })
-    const config = {
-      maxNumSeqs: options.maxNumSeqs,
-      maxNumBatchedTokens: options.maxNumBatchedTokens,
-      maxModelLen: model.maxModelLen,
-      maxTbtMicros: options.maxTbtMs === undefined ? undefined : options.maxTbtMs * 1000,
-      endTokenIds: model.endTokenIds,
-    }
-    this.#scheduler = new Scheduler(config, this.#kv, policies[options.policy]())
-    this.#stats = this.#statsOf(0, { schedule: 0, build: 0, compute: 0, sample: 0, emit: 0 }, false)
+  constructor(parts: StepLoopParts) {
+    this.#parts = parts
   }
 
   submit(requests: readonly GenerationRequest[]): void {
-    for (const request of requests) this.#add(request)
-    this.#wake()
+    this.#post(() => requests.forEach((request) => this.#add(request)))
   }
 
+  /** Takes effect before the next step. */
   cancel(ids: readonly RequestId[]): void {
-    for (const id of ids) this.#scheduler.cancel(id)
+    this.#post(() => ids.forEach((id) => this.#parts.scheduler.cancel(id)))
+  }
+
+  /** Lets `run` return once the step under way is over; what is unfinished stays so. */
+  close(): void {
+    this.#isClosed = true
     this.#wake()
   }
 
-  /** Resolves when the step in flight is over; no further step begins. */
-  close(): Promise<void> {
-    this.#closed = true
-    return this.#idle
+  /** Returns after `close`. Rejects when the executor fails or an invariant is broken: the engine is lost then. */
+  async run(): Promise<void> {
+    while (!this.#isClosed) {
+      const stopwatch = new StepStopwatch()
+      this.#takeInbox()
+      const plan = this.#schedule()
+      if (plan === undefined) await this.#sleep()
+      else await this.#runStep(plan, stopwatch)
+    }
   }
 
+  /** @throws {InvariantError} when queues, blocks, sequences and samplers disagree. */
   checkInvariants(): void {
-    this.#scheduler.checkInvariants()
+    const { scheduler } = this.#parts
+    scheduler.checkInvariants()
+    const count = scheduler.numRunning + scheduler.numWaiting
+    invariant(this.#samplers.size === count, `${this.#samplers.size} samplers for ${count} sequences`)
+  }
+
+  #post(action: () => void): void {
+    this.#inbox.push(action)
+    this.#wake()
+  }
+
+  #takeInbox(): void {
+    const { scheduler, clock } = this.#parts
+    const actions = this.#inbox
+    this.#inbox = []
+    for (const action of actions) action()
+    for (const result of scheduler.takeFinished()) {
+      this.#samplers.delete(result.sequence.request.id)
+      this.#updates.push(toUpdate(result, undefined, clock.now()))
+    }
   }
 
   #add(request: GenerationRequest): void {
-    const admission = this.#scheduler.add(request)
-    if (admission.kind === 'rejected') {
-      const now = this.#clock.now()
-      this.#updates.push({
-        id: request.id,
-        tokenIds: [],
-        logprobs: undefined,
-        finish: {
-          reason: 'error',
-          error: { code: 'PROMPT_TOO_LONG', message: admission.message },
-          timings: {
-            arrivedAt: request.arrivedAt,
-            firstScheduledAt: undefined,
-            firstTokenAt: undefined,
-            finishedAt: now,
-            numCachedTokens: 0,
-            numPreemptions: 0,
-          },
-        },
-      })
+    const { scheduler, executor, clock } = this.#parts
+    const fault = findFault(request, executor.model.vocabSize)
+    if (fault !== undefined) {
+      this.#updates.push(refusal(request, fault, clock.now()))
       return
     }
-    const { sampling, promptTokens, outputTokens } = request
-    this.#live.set(request.id, { request, sampler: createSampler(sampling, promptTokens, outputTokens) })
-  }
-
-  #wake(): void {
-    if (this.#running || this.#closed) return
-    this.#running = true
-    this.#idle = this.#run().catch((error: unknown) => this.#fail(error))
-  }
-
-  async #run(): Promise<void> {
-    // Messages of one turn of the event loop enter the same first step.
-    await new Promise((resolve) => setImmediate(resolve))
-    while (!this.#closed) {
-      const startedAt = performance.now()
-      this.#collect(this.#scheduler.takeFinished())
-      const plan = this.#scheduler.schedule(this.#clock.now())
-      if (plan === undefined) {
-        // First idle, then hand out: a listener may submit at once, and must find the loop ready to wake.
-        this.#running = false
-        this.#flush()
-        return
-      }
-      await this.#step(plan, startedAt)
+    const admission = scheduler.add(request)
+    if (admission.kind === 'added') this.#samplers.add(request)
+    else {
+      const error = { code: 'PROMPT_TOO_LONG', message: admission.message } as const
+      this.#updates.push(refusal(request, error, clock.now()))
     }
   }
 
-  async #step(plan: StepPlan, startedAt: number): Promise<void> {
-    const needs = plan.entries.map((entry) =>
-      entry.samples ? (this.#live.get(entry.requestId)?.sampler.need() ?? nothing) : nothing,
-    )
-    const scheduledAt = performance.now()
-    const execution = this.#executor.execute(plan, needs)
-    this.#flush()
+  /** A plan comes out empty when all it did was to preempt; the one after it cannot. */
+  #schedule(): StepPlan | undefined {
+    const { scheduler, clock } = this.#parts
+    const plan = scheduler.schedule(clock.now()) ?? scheduler.schedule(clock.now())
+    invariant(plan !== undefined || scheduler.isIdle, 'nothing can run, but somebody waits')
+    return plan
+  }
+
+  async #runStep(plan: StepPlan, stopwatch: StepStopwatch): Promise<void> {
+    const { executor, scheduler, clock } = this.#parts
+    this.#announce(plan)
+    const needs = this.#samplers.needsOf(plan)
+    stopwatch.lap('schedule')
+    const execution = executor.execute(plan, needs)
+    stopwatch.lap('launch')
+    this.#handOut()
+    stopwatch.lap('emit')
     const result = await execution
-    const sampleAt = performance.now()
-    const logprobs = new Map<RequestId, TokenLogprobs>()
-    const sampled = plan.entries.map((entry, index) => this.#sample(entry.requestId, result, index, logprobs))
-    const stepMicros = (performance.now() - startedAt) * 1000
-    this.#collect(this.#scheduler.update(plan, sampled, this.#clock.now(), stepMicros), logprobs)
-    this.#stats = this.#statsOf(plan.step, {
-      schedule: Math.round((scheduledAt - startedAt) * 1000),
-      build: result.buildMicros,
-      compute: result.computeMicros,
-      sample: Math.round((performance.now() - sampleAt) * 1000),
-      emit: this.#emitMicros,
-    })
-  }
-
-  #sample(
-    id: RequestId,
-    result: StepResult,
-    index: number,
-    logprobs: Map<RequestId, TokenLogprobs>,
-  ): Sampled {
-    const row = result.rows[index]
-    const live = this.#live.get(id)
-    if (row === undefined || live === undefined) return undefined
-    try {
-      const token = live.sampler.sample(row)
-      if (token.logprobs !== undefined) logprobs.set(id, token.logprobs)
-      return token.tokenId
-    } catch {
-      // The row holds no usable logits: this sequence's failure, nobody else's.
-      return 'failed'
+    stopwatch.lap('wait')
+    const samples = this.#samplers.sample(plan, result.rows)
+    const now = clock.now()
+    for (const ended of scheduler.update(plan, samples.tokens, now, stopwatch.totalMicros)) {
+      this.#updates.push(toUpdate(ended, samples, now))
+      if (ended.finish !== undefined) this.#samplers.delete(ended.sequence.request.id)
     }
+    stopwatch.lap('sample')
+    this.#step = plan.step
+    this.#unsentStats = this.#statsWith(stopwatch.profile(result.buildMicros))
   }
 
-  #collect(results: readonly SequenceResult[], logprobs?: ReadonlyMap<RequestId, TokenLogprobs>): void {
-    for (const { sequence, tokenId, finish } of results) {
-      const { request } = sequence
-      const tokenLogprobs = logprobs?.get(request.id)
-      this.#updates.push({
-        id: request.id,
-        tokenIds: tokenId === undefined ? [] : [tokenId],
-        logprobs: tokenLogprobs === undefined ? undefined : [tokenLogprobs],
-        finish:
-          finish === undefined
-            ? undefined
-            : {
-                reason: finish,
-                error:
-                  finish === 'error'
-                    ? { code: 'INTERNAL', message: 'The model produced no usable logits.' }
-                    : undefined,
-                timings: {
-                  arrivedAt: request.arrivedAt,
-                  firstScheduledAt: sequence.firstScheduledAt,
-                  firstTokenAt: sequence.firstTokenAt,
-                  finishedAt: this.#clock.now(),
-                  numCachedTokens: 0,
-                  numPreemptions: sequence.numPreemptions,
-                },
-              },
-      })
-      if (finish !== undefined) this.#live.delete(request.id)
-    }
+  /** Before the step, so that its sequences are known as suspects should it kill the process. */
+  #announce(plan: StepPlan): void {
+    const ids = this.#samplers.takeStarting(plan)
+    if (ids.length > 0) this.#parts.send({ type: 'started', ids, at: this.#parts.clock.now() })
   }
 
-  /** Hands out everything since the last time, in one message. */
-  #flush(): void {
-    if (this.#updates.length === 0 && this.#stats.step === this.#emittedStep) return
-    this.#emittedStep = this.#stats.step
-    const startedAt = performance.now()
+  /** Everything since the last time, in one message. */
+  #handOut(): void {
     const updates = this.#updates
+    const stats = this.#unsentStats
     this.#updates = []
-    const { numRunning, numWaiting } = this.#scheduler
-    const numFreeBlocks = this.#kv.numFreeBlocks
-    this.#emit({ updates, stats: { ...this.#stats, numRunning, numWaiting, numFreeBlocks } })
-    this.#emitMicros = Math.round((performance.now() - startedAt) * 1000)
+    this.#unsentStats = undefined
+    if (stats !== undefined) this.#parts.send({ type: 'step', updates, stats })
+    else if (updates.length > 0) {
+      this.#parts.send({ type: 'idle', updates, stats: this.#statsWith(undefined) })
+    }
   }
 
-  #statsOf(step: number, phases: EngineStats['phases'], ran = true): EngineStats {
-    const work = this.#scheduler.work
+  async #sleep(): Promise<void> {
+    this.#handOut()
+    // Whoever was told may have answered at once.
+    if (this.#inbox.length === 0 && !this.#isClosed)
+      await new Promise<void>((resolve) => (this.#wake = resolve))
+    // All messages of one turn of the event loop enter the same first step.
+    await setImmediate()
+  }
+
+  /** Without phases: the state now, of no step. */
+  #statsWith(phases: StepProfile | undefined): EngineStats {
+    const { scheduler, kv } = this.#parts
     return {
-      step,
-      numRunning: this.#scheduler.numRunning,
-      numWaiting: this.#scheduler.numWaiting,
-      numBlocks: this.#kv.numBlocks,
-      numFreeBlocks: this.#kv.numFreeBlocks,
-      numPreemptionsTotal: this.#scheduler.numPreemptionsTotal,
-      numPrefillTokens: ran ? work.numPrefillTokens : 0,
-      numDecodeTokens: ran ? work.numDecodes : 0,
-      phases,
+      step: this.#step,
+      numRunning: scheduler.numRunning,
+      numWaiting: scheduler.numWaiting,
+      numBlocks: kv.numBlocks,
+      numFreeBlocks: kv.numFreeBlocks,
+      numPreemptionsTotal: scheduler.numPreemptionsTotal,
+      numPrefillTokens: phases === undefined ? 0 : scheduler.work.numPrefillTokens,
+      numDecodeTokens: phases === undefined ? 0 : scheduler.work.numDecodes,
+      phases: phases ?? emptyProfile,
     }
   }
 }

@@ -1,7 +1,10 @@
 import type { Clock } from '../core/clock.ts'
 import { micros } from '../core/units.ts'
 
-/** Monotonic within a process, and comparable between the processes of one machine: microseconds since 1970. */
+/**
+ * Microseconds of the machine's monotonic clock, which starts somewhere: never jumps, and is the same in all processes
+ * of one machine, so that instants of the API, of an engine and of its successor after a crash may be compared.
+ */
 export const systemClock: Clock = {
-  now: () => micros((performance.timeOrigin + performance.now()) * 1000),
+  now: () => micros(Number(process.hrtime.bigint() / 1000n)),
 }

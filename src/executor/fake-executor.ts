@@ -1,12 +1,16 @@
 /**
- * An executor without a model, for tests and for measuring everything around the kernels. It keeps, in every slot of
- * its pool, the token that a real one would have computed KV for, and derives the next token from what the slots say:
- * a mistake in anybody's block bookkeeping changes the output.
+ * An executor without a model, for tests and for measuring everything around the kernels. In every slot of its pool
+ * it keeps the token that a real one would keep keys and values of, and derives the next logits from what the slots
+ * say: a mistake in blocks, positions or preemption changes the output, or is refused.
  */
-import type { StepPlan, PlanEntry } from '../scheduler/step-plan.ts'
-import { uniformAt } from '../core/random.ts'
+import { existsSync } from 'node:fs'
+import { setImmediate, setTimeout } from 'node:timers/promises'
+import { invariant, ServingError } from '../core/errors.ts'
+import type { PlanEntry, StepPlan } from '../scheduler/step-plan.ts'
 import type { Executor, ExecutorModel, LogitsNeed, LogitsRow, StepResult } from './executor.ts'
+import { fakeLogits, FakeRow } from './fake-logits.ts'
 
+/** Plain data: it crosses to the engine's process. */
 export interface FakeExecutorOptions {
   readonly vocabSize: number
   readonly maxModelLen: number
@@ -14,98 +18,130 @@ export interface FakeExecutorOptions {
   readonly numBlocks: number
   /** Probability that the end token (the last of the vocabulary) comes next. */
   readonly endProbability?: number
-  /** How long a step takes. */
+  /** What a step takes, and each token in it besides. Left out: nothing, but the event loop gets its turn. */
   readonly stepMicros?: number
-  /** A step with this token in its plan kills the process: for testing recovery. */
+  readonly tokenMicros?: number
+  /** For tests of recovery: a step that computes this token kills the process, as a failed assertion would. */
   readonly lethalToken?: number
+  /** For tests of failures: a step that computes this token rejects. */
+  readonly brokenToken?: number
+  /** For tests of failures: the logits after this token are not numbers. */
+  readonly nanToken?: number
+  /** For tests of failures: a file that must exist when the "model" is loaded. */
+  readonly modelPath?: string
 }
+
+/** What a slot holds that no step has written yet. */
+const unwritten = -1
 
 export class FakeExecutor implements Executor {
   readonly model: ExecutorModel
   readonly #options: FakeExecutorOptions
   readonly #slots: Int32Array
+  #owedMicros = 0
+  #lastRows: readonly Float32Array[] = []
 
+  /** @throws {ServingError} INVALID_MODEL */
   constructor(options: FakeExecutorOptions) {
-    this.#options = options
-    this.#slots = new Int32Array(options.numBlocks * options.blockSize).fill(-1)
-    this.model = {
-      vocabSize: options.vocabSize,
-      maxModelLen: options.maxModelLen,
-      blockSize: options.blockSize,
-      numBlocks: options.numBlocks,
-      kvBytesPerToken: 4,
-      endTokenIds: [options.vocabSize - 1],
+    const { vocabSize, maxModelLen, blockSize, numBlocks, modelPath } = options
+    if (modelPath !== undefined && !existsSync(modelPath)) {
+      throw new ServingError('INVALID_MODEL', `${modelPath} does not exist`)
     }
+    this.#options = options
+    this.#slots = new Int32Array(numBlocks * blockSize).fill(unwritten)
+    const kvBytesPerToken = Int32Array.BYTES_PER_ELEMENT
+    const endTokenIds = [vocabSize - 1]
+    this.model = { vocabSize, maxModelLen, blockSize, numBlocks, kvBytesPerToken, endTokenIds }
   }
 
-  async execute(plan: StepPlan, _needs: readonly LogitsNeed[]): Promise<StepResult> {
-    const { lethalToken, stepMicros = 0 } = this.#options
-    if (lethalToken !== undefined && plan.entries.some((entry) => entry.tokens.includes(lethalToken))) {
-      process.kill(process.pid, 'SIGKILL')
+  async execute(plan: StepPlan, needs: readonly LogitsNeed[]): Promise<StepResult> {
+    invariant(needs.length === plan.entries.length, 'one need for each entry')
+    const startedAt = performance.now()
+    for (const row of this.#lastRows) row.fill(Number.NaN)
+    this.#write(plan)
+    const logits = plan.entries.map((entry) => (entry.samples ? this.#logitsOf(entry) : undefined))
+    this.#lastRows = logits.filter((row) => row !== undefined)
+    const builtAt = performance.now()
+    await this.#pass(plan.numTokens)
+    return {
+      rows: logits.map((row, index) => toRow(row, needs[index])),
+      buildMicros: Math.round((builtAt - startedAt) * 1000),
+      computeMicros: Math.round((performance.now() - builtAt) * 1000),
     }
-    for (const entry of plan.entries) this.#write(entry)
-    const rows = plan.entries.map((entry) => (entry.samples ? this.#row(entry) : undefined))
-    await (stepMicros > 0
-      ? new Promise((resolve) => setTimeout(resolve, stepMicros / 1000))
-      : Promise.resolve())
-    return { rows, buildMicros: 0, computeMicros: stepMicros }
   }
 
   close(): Promise<void> {
     return Promise.resolve()
   }
 
-  #slotOf(entry: PlanEntry, position: number): number {
-    const { blockSize } = this.#options
-    let left = position
-    for (const { start, length } of entry.extents) {
-      if (left < length * blockSize) return start * blockSize + left
-      left -= length * blockSize
+  #write(plan: StepPlan): void {
+    const written = new Set<number>()
+    for (const entry of plan.entries) {
+      const slots = this.#slotsOf(entry)
+      for (const [index, token] of entry.tokens.entries()) {
+        const slot = slots[entry.position + index]
+        invariant(slot !== undefined, `${entry.requestId}: no slot at position ${entry.position + index}`)
+        invariant(!written.has(slot), `slot ${slot} is written twice in step ${plan.step}`)
+        invariant(token >= 0 && token < this.model.vocabSize, `token ${token} is not in the vocabulary`)
+        written.add(slot)
+        this.#slots[slot] = token
+        this.#failIfAsked(token)
+      }
     }
-    throw new Error(`position ${position} lies beyond the extents of ${entry.requestId}`)
   }
 
-  #write(entry: PlanEntry): void {
-    entry.tokens.forEach((token, offset) => {
-      this.#slots[this.#slotOf(entry, entry.position + offset)] = token
-    })
+  #failIfAsked(token: number): void {
+    if (token === this.#options.lethalToken) process.kill(process.pid, 'SIGKILL')
+    if (token === this.#options.brokenToken) throw new Error(`no kernel for token ${token}`)
   }
 
-  #row(entry: PlanEntry): LogitsRow {
+  /** The pool's slots of the sequence, in token order, up to the last token of this step. */
+  #slotsOf({ requestId, extents, position, tokens }: PlanEntry): number[] {
+    const { blockSize, numBlocks } = this.model
+    const slots: number[] = []
+    for (const { start, length } of extents) {
+      invariant(start >= 0 && start + length <= numBlocks, `${requestId}: extent beyond the pool`)
+      const end = Math.min(
+        (start + length) * blockSize,
+        start * blockSize + position + tokens.length - slots.length,
+      )
+      for (let slot = start * blockSize; slot < end; slot++) slots.push(slot)
+    }
+    return slots
+  }
+
+  /** From the tokens that the pool holds, and their order. */
+  #logitsOf(entry: PlanEntry): Float32Array {
     let hash = 17
-    for (let position = 0; position < entry.position + entry.tokens.length; position++) {
-      hash = (Math.imul(hash, 31) + (this.#slots[this.#slotOf(entry, position)] ?? -1)) | 0
+    for (const slot of this.#slotsOf(entry)) {
+      const token = this.#slots[slot] ?? unwritten
+      invariant(token !== unwritten, `${entry.requestId}: slot ${slot} is read before it is written`)
+      hash = Math.imul(hash ^ token, 0x01000193)
+      hash ^= hash >>> 15
     }
-    return new FakeRow(hash, this.#options)
+    const { vocabSize, endProbability = 0, nanToken } = this.#options
+    if (nanToken !== undefined && entry.tokens.at(-1) === nanToken) {
+      return new Float32Array(vocabSize).fill(Number.NaN)
+    }
+    return fakeLogits(hash >>> 0, vocabSize, endProbability)
+  }
+
+  /** Timers count in milliseconds: shorter steps add up until they owe one. */
+  async #pass(numTokens: number): Promise<void> {
+    const { stepMicros = 0, tokenMicros = 0 } = this.#options
+    this.#owedMicros += stepMicros + tokenMicros * numTokens
+    if (this.#owedMicros < 1000) {
+      await setImmediate()
+      return
+    }
+    const startedAt = performance.now()
+    await setTimeout(Math.floor(this.#owedMicros / 1000))
+    this.#owedMicros -= (performance.now() - startedAt) * 1000
   }
 }
 
-class FakeRow implements LogitsRow {
-  readonly vocabSize: number
-  readonly topIds: readonly number[]
-  readonly topLogits: readonly number[]
-  readonly #logits: Float32Array
-
-  constructor(hash: number, { vocabSize, endProbability = 0 }: FakeExecutorOptions) {
-    this.vocabSize = vocabSize
-    this.#logits = Float32Array.from({ length: vocabSize }, (_, id) => uniformAt(hash >>> 0, 1, id))
-    this.#logits[vocabSize - 1] = uniformAt(hash >>> 0, 2, 0) < endProbability ? 2 : -1
-    const order = Array.from(this.#logits.keys()).toSorted(
-      (a, b) => (this.#logits[b] ?? 0) - (this.#logits[a] ?? 0) || a - b,
-    )
-    this.topIds = order
-    this.topLogits = order.map((id) => this.#logits[id] ?? 0)
-  }
-
-  logSumExp(inverseTemperature: number): number {
-    return Math.log(this.#logits.reduce((sum, logit) => sum + Math.exp(logit * inverseTemperature), 0))
-  }
-
-  logitOf(tokenId: number): number {
-    return this.#logits[tokenId] ?? Number.NEGATIVE_INFINITY
-  }
-
-  full(): Float32Array {
-    return this.#logits
-  }
+function toRow(logits: Float32Array | undefined, need: LogitsNeed | undefined): LogitsRow | undefined {
+  if (logits === undefined) return undefined
+  invariant(need !== undefined && need.kind !== 'none', 'an entry samples without need of a row')
+  return new FakeRow(logits, need.kind === 'argmax' ? 1 : 64)
 }

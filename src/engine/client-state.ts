@@ -1,0 +1,101 @@
+/** What every carrier of an engine shows and keeps: status, readiness, statistics, and who is unfinished. */
+import { ServingError, type ErrorCode } from '../core/errors.ts'
+import type { EngineStatus, SequenceError } from './engine-client.ts'
+import { Ledger } from './ledger.ts'
+import type { EngineInfo, EngineStats, FromEngine } from './protocol.ts'
+
+/** Messages about sequences, as opposed to those about the engine. */
+export type SequenceMessage = Extract<FromEngine, { type: 'started' | 'step' | 'idle' }>
+
+const closed = 'The engine was closed.'
+
+export class ClientState {
+  readonly ledger = new Ledger()
+  status: EngineStatus = { state: 'loading', progress: 0 }
+  stats: EngineStats | undefined
+  #ready = new Readiness()
+  readonly #stepListeners = new Set<(stats: EngineStats) => void>()
+  /** Counters of the engines before this one. */
+  #before = { step: 0, numPreemptionsTotal: 0 }
+
+  /** Why nothing will ever run here again; undefined while something may. */
+  get end(): SequenceError | undefined {
+    if (this.status.state === 'closed') return { code: 'ENGINE_FAILED', message: closed }
+    if (this.status.state === 'failed') return { code: 'ENGINE_FAILED', message: this.status.message }
+    return undefined
+  }
+
+  ready(): Promise<EngineInfo> {
+    return this.#ready.promise
+  }
+
+  onStep(listener: (stats: EngineStats) => void): () => void {
+    this.#stepListeners.add(listener)
+    return () => this.#stepListeners.delete(listener)
+  }
+
+  becomeLoading(progress: number): void {
+    const { state } = this.status
+    if (state === 'loading' || state === 'restarting') this.status = { state, progress }
+  }
+
+  becomeReady(info: EngineInfo): void {
+    this.status = { state: 'ready' }
+    this.#ready.resolve(info)
+  }
+
+  /** The engine died; another one will go on. */
+  becomeRestarting(): void {
+    // Whoever waits already waits for the first engine that gets ready.
+    if (this.status.state === 'ready') this.#ready = new Readiness()
+    if (this.status.state !== 'loading') this.status = { state: 'restarting', progress: 0 }
+    if (this.stats === undefined) return
+    const { step, numPreemptionsTotal } = this.stats
+    this.#before = { step, numPreemptionsTotal }
+  }
+
+  /** For good: whoever is unfinished fails. */
+  becomeFailed(code: ErrorCode, message: string): void {
+    if (this.end !== undefined) return
+    this.status = { state: 'failed', message }
+    this.#ready.reject(new ServingError(code, message))
+    this.ledger.endAll({ code: 'ENGINE_FAILED', message })
+  }
+
+  becomeClosed(): void {
+    this.status = { state: 'closed' }
+    this.#ready.reject(new ServingError('ENGINE_FAILED', closed))
+    this.ledger.endAll({ code: 'ENGINE_FAILED', message: closed })
+  }
+
+  deliver(message: SequenceMessage): void {
+    if (message.type === 'started') {
+      this.ledger.noteStarted(message.ids, message.at)
+      return
+    }
+    const { step, numPreemptionsTotal } = message.stats
+    this.stats = {
+      ...message.stats,
+      step: this.#before.step + step,
+      numPreemptionsTotal: this.#before.numPreemptionsTotal + numPreemptionsTotal,
+    }
+    this.ledger.deliver(message.updates)
+    if (message.type === 'idle') return
+    for (const listener of this.#stepListeners) listener(this.stats)
+  }
+}
+
+/** A promise with its ends in hand. Nobody has to wait for it. */
+class Readiness {
+  readonly promise: Promise<EngineInfo>
+  resolve: (info: EngineInfo) => void = () => undefined
+  reject: (error: ServingError) => void = () => undefined
+
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+    this.promise.catch(() => undefined)
+  }
+}

@@ -1,0 +1,56 @@
+/** What happened to a sequence, as the message says it. */
+import type { GenerationRequest } from '../core/request.ts'
+import type { Micros } from '../core/units.ts'
+import type { SequenceResult } from '../scheduler/scheduler.ts'
+import type { SequenceError, SequenceTimings } from './engine-client.ts'
+import type { SequenceUpdate } from './protocol.ts'
+import type { StepSamples } from './sequence-samplers.ts'
+
+/** `samples`: of the step that this came of; undefined when it came of none. */
+export function toUpdate(
+  result: SequenceResult,
+  samples: StepSamples | undefined,
+  now: Micros,
+): SequenceUpdate {
+  const { sequence, tokenId, finish } = result
+  const { id } = sequence.request
+  const logprobs = tokenId === undefined ? undefined : samples?.logprobs.get(id)
+  const failure = samples?.failures.get(id) ?? 'the engine lost the sequence'
+  return {
+    id,
+    tokenIds: tokenId === undefined ? [] : [tokenId],
+    logprobs: logprobs === undefined ? undefined : [logprobs],
+    finish:
+      finish === undefined
+        ? undefined
+        : {
+            reason: finish,
+            error: finish === 'error' ? { code: 'INTERNAL', message: failure } : undefined,
+            timings: {
+              arrivedAt: sequence.request.arrivedAt,
+              firstScheduledAt: sequence.firstScheduledAt,
+              firstTokenAt: sequence.firstTokenAt,
+              finishedAt: now,
+              numCachedTokens: 0,
+              numPreemptions: sequence.numPreemptions,
+            },
+          },
+  }
+}
+
+export function refusal(request: GenerationRequest, error: SequenceError, now: Micros): SequenceUpdate {
+  const finish = { reason: 'error', error, timings: timingsWithoutRun(request, now) } as const
+  return { id: request.id, tokenIds: [], logprobs: undefined, finish }
+}
+
+/** Of a request that never got into a step. */
+export function timingsWithoutRun({ arrivedAt }: GenerationRequest, now: Micros): SequenceTimings {
+  return {
+    arrivedAt,
+    firstScheduledAt: undefined,
+    firstTokenAt: undefined,
+    finishedAt: now,
+    numCachedTokens: 0,
+    numPreemptions: 0,
+  }
+}
