@@ -125,10 +125,10 @@ export class BlockPool {
 
   #takeRun(wanted: number, expectedGrowth: number, extents: Extent[]): number {
     const longest = this.#free.longest
-    const run = this.#free.bestFit(Math.min(wanted + expectedGrowth, longest))
+    // Room in front of and behind it: the owner in front of this run may grow as well.
+    const run = this.#free.bestFit(Math.min(wanted + 2 * expectedGrowth, longest))
     const runLength = this.#free.lengthAt(run)
     const length = Math.min(wanted, runLength)
-    // The owner in front of this run may grow as well: the slack is shared with it.
     const offset = run === 0 ? 0 : Math.min(expectedGrowth, (runLength - length) >> 1)
     this.#takeFrom(run, run + offset, length)
     extents.push({ start: toBlockId(run + offset), length })

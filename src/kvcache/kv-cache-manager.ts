@@ -11,10 +11,10 @@ export interface KvCacheSize {
 }
 
 /**
- * Room to grow, in tokens, that is looked for behind new blocks. Without it best fit puts every single block into
- * the smallest hole, where the next one never fits: sequences then had twice as many extents.
+ * Room to grow, in tokens, that is looked for behind new blocks at most. Without it best fit puts every single block
+ * into the smallest hole, where the next one never fits: sequences then have several times as many extents.
  */
-const growthRoom = 64
+const growthRoom = 512
 
 const noExtents: readonly Extent[] = []
 
