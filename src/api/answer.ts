@@ -4,10 +4,10 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ServingError } from '../core/errors.ts'
+import { ChunkStream } from './chunk-stream.ts'
 import type { ApiContext } from './context.ts'
-import { errorBody, sendError } from './errors.ts'
+import { sendError } from './errors.ts'
 import { Generation, type GenerationOptions, type GenerationResult, type TokenDetail } from './generation.ts'
-import { SseWriter } from './sse.ts'
 import { timingsOf, usageOf } from './usage.ts'
 
 export interface Choice {
@@ -15,6 +15,14 @@ export interface Choice {
   text: string
   readonly details: TokenDetail[]
   result: GenerationResult | undefined
+}
+
+/** New text of a choice, behind the `offset` characters that it has already. */
+export interface Delta {
+  readonly index: number
+  readonly offset: number
+  readonly text: string
+  readonly details: readonly TokenDetail[]
 }
 
 export interface AnswerFormat {
@@ -25,7 +33,7 @@ export interface AnswerFormat {
   choice(choice: Choice): unknown
   /** The first chunk of a choice; undefined when the format has none. */
   opening(index: number): unknown
-  delta(choice: Choice, text: string, details: readonly TokenDetail[]): unknown
+  delta(delta: Delta): unknown
   closing(index: number, reason: GenerationResult['reason']): unknown
 }
 
@@ -37,12 +45,19 @@ export interface AnswerRequest {
   readonly includeUsage: boolean
 }
 
+/** Answers, and cancels what is still generated when the client goes away. */
 export async function answer(
   context: ApiContext,
   http: { readonly request: FastifyRequest; readonly reply: FastifyReply },
   request: AnswerRequest,
   format: AnswerFormat,
 ): Promise<FastifyReply> {
+  const { raw } = http.reply
+  // Its close event is over: nobody would cancel.
+  if (raw.destroyed) return sendError(http.reply, clientGone())
+  const end = context.active.start()
+  raw.once('finish', end)
+  raw.once('close', end)
   const choices = request.generations.map((_, index): Choice => ({
     index,
     text: '',
@@ -85,34 +100,24 @@ async function stream(
   choices: readonly Choice[],
 ): Promise<FastifyReply> {
   reply.hijack()
-  const sse = new SseWriter(reply.raw, { 'x-request-id': httpRequest.id })
-  const usageField = request.includeUsage ? { usage: null } : {}
-  const send = (choice: unknown, extra: object = {}) =>
-    sse.send({ ...format.chunkEnvelope, choices: [choice], ...usageField, ...extra })
-  for (const { index } of choices) {
-    const opening = format.opening(index)
-    if (opening !== undefined) send(opening)
-  }
-  let numOpen = choices.length
+  const chunks = new ChunkStream(reply.raw, format, {
+    headers: { 'x-request-id': httpRequest.id },
+    numChoices: choices.length,
+    numPromptTokens: request.numPromptTokens,
+    includeUsage: request.includeUsage,
+  })
   try {
     await run(context, reply, request, choices, (choice, text, details) => {
-      if (choice.result === undefined) return send(format.delta(choice, text, details))
-      const timings = timingsOf(request.numPromptTokens, choice.result)
-      send(format.closing(choice.index, choice.result.reason), --numOpen === 0 ? { timings } : {})
+      if (choice.result !== undefined) return chunks.close(choice)
+      chunks.delta({ index: choice.index, offset: choice.text.length, text, details })
     })
     const results = choices.map(({ result }) => result).filter((result) => result !== undefined)
     logFinished(httpRequest, request, results)
-    if (request.includeUsage) {
-      sse.send({ ...format.chunkEnvelope, choices: [], usage: usageOf(request.numPromptTokens, results) })
-    }
-    sse.send('[DONE]')
+    chunks.finish(usageOf(request.numPromptTokens, results))
   } catch (error) {
-    const known =
-      error instanceof ServingError ? error : new ServingError('INTERNAL', 'The answer broke off.')
     if (!(error instanceof ServingError)) httpRequest.log.error({ err: error }, 'stream failed')
-    sse.send(errorBody(known.code, known.message))
+    chunks.fail(error instanceof ServingError ? error : new ServingError('INTERNAL', 'The answer broke off.'))
   }
-  sse.end()
   return reply
 }
 
@@ -150,7 +155,7 @@ function run(
     const abortAll = () => {
       for (const generation of generations) generation.abort()
     }
-    const onClose = () => settle(() => reject(new ServingError('ABORTED', 'The client went away.')))
+    const onClose = () => settle(() => reject(clientGone()))
     const settle = (finish: () => void) => {
       reply.raw.off('close', onClose)
       if (numOpen > 0) abortAll()
@@ -160,6 +165,8 @@ function run(
     for (const generation of generations) generation.start()
   })
 }
+
+const clientGone = () => new ServingError('ABORTED', 'The client went away.')
 
 function logFinished(
   http: FastifyRequest,

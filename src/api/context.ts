@@ -5,6 +5,7 @@ import type { EngineInfo } from '../engine/protocol.ts'
 import type { ServerMetrics } from '../telemetry/metrics.ts'
 import type { ChatTemplate } from '../text/chat-template.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
+import type { ActiveWork } from './active-work.ts'
 
 export interface ApiConfig {
   /** Names that requests may give; answers carry the first. */
@@ -27,16 +28,16 @@ export interface ApiContext {
   readonly version: string
   readonly startedAt: number
   isDraining: boolean
-  /** Generations under way. */
-  numActive: number
-  /** Called when `numActive` falls to 0. */
-  onIdle: () => void
+  /** Generations and answers under way. */
+  readonly active: ActiveWork
 }
 
 /** The engine's facts, for a request that needs them now. @throws {ServingError} LOADING, DRAINING, ENGINE_FAILED. */
 export async function requireEngine(context: ApiContext): Promise<EngineInfo> {
-  if (context.isDraining) throw new ServingError('DRAINING', 'The server is shutting down.')
   const { status } = context.engine
+  if (context.isDraining || status.state === 'closed') {
+    throw new ServingError('DRAINING', 'The server is shutting down.')
+  }
   if (status.state === 'loading') throw new ServingError('LOADING', 'The model is still loading.')
   if (status.state === 'failed') throw new ServingError('ENGINE_FAILED', status.message)
   return context.engine.ready()

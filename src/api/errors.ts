@@ -37,7 +37,9 @@ export function parseBody<T extends z.ZodType>(schema: T, body: unknown): z.infe
   if (result.success) return result.data
   const issue = mostSpecific(result.error.issues)
   const param = fieldPath(issue.path)
-  const what = issue.message.replace(/^Invalid input: /, '')
+  const what = issue.message
+    .replace(/^Invalid input: /, '')
+    .replace(/received undefined$/, 'but it is missing')
   const message = param === '' ? `The request body: ${what}` : `Invalid '${param}': ${what}`
   throw new ServingError('INVALID_REQUEST', message, param === '' ? {} : { param })
 }
@@ -57,12 +59,20 @@ function mostSpecific(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue {
   const [issue] = issues
   if (issue === undefined) throw new ServingError('INVALID_REQUEST', 'The request is not valid.')
   if (issue.code !== 'invalid_union') return issue
-  const inner = issue.errors
-    .flat()
-    .map((candidate) => mostSpecific([candidate]))
-    .toSorted((a, b) => b.path.length - a.path.length)[0]
-  if (inner === undefined || inner.path.length === 0) return issue
-  return { ...inner, path: [...issue.path, ...inner.path] }
+  const furthest = issue.errors
+    .filter((alternative) => alternative.length > 0)
+    .map(mostSpecific)
+    .toSorted((a, b) => compareProgress(b.path, a.path))[0]
+  if (furthest === undefined || furthest.path.length === 0) return issue
+  return { ...furthest, path: [...issue.path, ...furthest.path] }
+}
+
+/** Deeper is further; at one depth, later in a list is. */
+function compareProgress(a: readonly PropertyKey[], b: readonly PropertyKey[]): number {
+  if (a.length !== b.length) return a.length - b.length
+  const at = a.findIndex((key, index) => key !== b[index])
+  const [left, right] = [a[at], b[at]]
+  return typeof left === 'number' && typeof right === 'number' ? left - right : 0
 }
 
 function fieldPath(path: readonly PropertyKey[]): string {

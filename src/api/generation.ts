@@ -15,8 +15,7 @@ import type { ApiContext } from './context.ts'
 export interface GenerationOptions {
   readonly promptTokens: readonly number[]
   readonly sampling: SamplingParams
-  /** Undefined: as many as fit. */
-  readonly maxTokens: number | undefined
+  readonly maxTokens: number
   readonly stop: readonly string[]
   readonly stopTokenIds: readonly number[]
   readonly ignoreEos: boolean
@@ -43,23 +42,35 @@ export interface GenerationSink {
   onError(error: ServingError): void
 }
 
-/** @throws {ServingError} PROMPT_TOO_LONG when no token fits behind the prompt. */
-export function checkPrompt(info: EngineInfo, promptTokens: readonly number[], param: string): void {
-  const limit = Math.min(info.maxModelLen, info.numBlocks * info.blockSize)
-  const excess = promptTokens.length + 1 - limit
+/**
+ * How many tokens may be generated behind a prompt, which is at least one.
+ * @throws {ServingError} PROMPT_TOO_LONG when none fits, INVALID_REQUEST for a prompt that is empty or not of this model.
+ */
+export function roomBehind(info: EngineInfo, promptTokens: readonly number[], param: string): number {
   if (promptTokens.length === 0) throw new ServingError('INVALID_REQUEST', 'The prompt is empty.', { param })
-  const outside = promptTokens.find((id) => id >= info.vocabSize)
-  if (outside !== undefined) {
-    const message = `Token ${outside} is not in the vocabulary of ${info.vocabSize}.`
-    throw new ServingError('INVALID_REQUEST', message, { param })
-  }
-  if (excess <= 0) return
+  checkTokens(info, promptTokens, param)
+  const limit = Math.min(info.maxModelLen, info.numBlocks * info.blockSize)
+  const room = limit - promptTokens.length
+  if (room > 0) return room
   throw new ServingError(
     'PROMPT_TOO_LONG',
     `The prompt has ${promptTokens.length} tokens; at most ${limit - 1} fit beside one generated token. ` +
-      `It is ${excess} tokens too long.`,
+      `It is ${1 - room} tokens too long.`,
     { param },
   )
+}
+
+/** @throws {ServingError} INVALID_REQUEST naming the first token outside of the vocabulary. */
+export function checkTokens(
+  { vocabSize }: Pick<EngineInfo, 'vocabSize'>,
+  tokenIds: Iterable<number>,
+  param: string,
+): void {
+  for (const id of tokenIds) {
+    if (id < vocabSize) continue
+    const message = `Token ${id} is not in the vocabulary of ${vocabSize}.`
+    throw new ServingError('INVALID_REQUEST', message, { param })
+  }
 }
 
 export class Generation {
@@ -69,6 +80,9 @@ export class Generation {
   readonly #options: GenerationOptions
   readonly #detokenizer: IncrementalDetokenizer
   readonly #stops: StopMatcher
+  /** Tokens that end the answer and are not part of its text. */
+  readonly #stopTokenIds: ReadonlySet<number>
+  #end: () => void = () => undefined
   #numOutputTokens = 0
   #lastTokenAt: Micros
   #isStopped = false
@@ -81,21 +95,23 @@ export class Generation {
     this.#id = toRequestId(randomUUID())
     this.#detokenizer = new IncrementalDetokenizer(context.tokenizer)
     this.#stops = new StopMatcher(options.stop)
+    const endTokenIds = options.ignoreEos ? [] : context.tokenizer.endTokenIds
+    this.#stopTokenIds = new Set([...options.stopTokenIds, ...endTokenIds])
     this.#lastTokenAt = options.arrivedAt
   }
 
   start(): void {
-    const { promptTokens, sampling, ignoreEos, tenant, arrivedAt, maxTokens, stopTokenIds } = this.#options
-    this.#context.numActive++
-    const endTokenIds = ignoreEos ? [] : this.#context.tokenizer.endTokenIds
+    if (this.#isAborted) return
+    const { promptTokens, sampling, ignoreEos, tenant, arrivedAt, maxTokens } = this.#options
+    this.#end = this.#context.active.start()
     this.#context.engine.submit(
       {
         id: this.#id,
         promptTokens,
         outputTokens: [],
         sampling,
-        maxTokens: maxTokens ?? Number.MAX_SAFE_INTEGER,
-        stopTokenIds: [...endTokenIds, ...stopTokenIds],
+        maxTokens,
+        stopTokenIds: [...this.#stopTokenIds],
         ignoreEos,
         tenant,
         arrivedAt,
@@ -126,7 +142,8 @@ export class Generation {
       if (this.#numOutputTokens++ === 0) metrics.timeToFirstToken.observe(latency)
       else metrics.interTokenLatency.observe(latency)
       this.#lastTokenAt = now
-      const found = this.#stops.push(this.#detokenizer.push(tokenId))
+      const piece = this.#stopTokenIds.has(tokenId) ? '' : this.#detokenizer.push(tokenId)
+      const found = this.#stops.push(piece)
       text += found.text
       const known = logprobs?.[index]
       if (known !== undefined) details.push({ tokenId, logprobs: known })
@@ -140,8 +157,7 @@ export class Generation {
   }
 
   #finish({ reason, error, timings }: Extract<SequenceEvent, { kind: 'finished' }>): void {
-    const context = this.#context
-    if (--context.numActive === 0) context.onIdle()
+    this.#end()
     const finished = this.#isStopped ? 'stop' : reason
     this.#measure(finished, timings)
     if (this.#isAborted) return

@@ -10,6 +10,7 @@ import type { EngineClient } from '../engine/engine-client.ts'
 import { ServerMetrics } from '../telemetry/metrics.ts'
 import type { ChatTemplate } from '../text/chat-template.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
+import { ActiveWork } from './active-work.ts'
 import { checkApiKey } from './auth.ts'
 import type { ApiConfig, ApiContext } from './context.ts'
 import { sendError } from './errors.ts'
@@ -48,6 +49,9 @@ export function createServer(deps: ServerDeps): ApiServer {
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
     forceCloseConnections: true,
+    // Requests that never reach a route: their URL cannot be read.
+    frameworkErrors: (error, request, reply) =>
+      void sendError(reply.header('x-request-id', request.id), error),
     routerOptions: { ignoreTrailingSlash: true },
   })
   // Bodies are JSON; any other type is refused by name rather than taken for a string.
@@ -58,8 +62,7 @@ export function createServer(deps: ServerDeps): ApiServer {
     metrics,
     startedAt: Math.floor(Date.now() / 1000),
     isDraining: false,
-    numActive: 0,
-    onIdle: () => undefined,
+    active: new ActiveWork(),
   }
 
   app.addHook('onRequest', async (request, reply) => {
@@ -67,6 +70,7 @@ export function createServer(deps: ServerDeps): ApiServer {
     const path = request.url.split('?', 1)[0] ?? ''
     if (!openPaths.has(path)) checkApiKey(deps.config.apiKey, request.headers.authorization)
   })
+  app.addHook('onClose', async () => metrics.close())
   app.addHook('onResponse', async (request, reply) => {
     metrics.httpRequests.inc({ endpoint: request.routeOptions.url ?? 'unknown', status: reply.statusCode })
   })
@@ -82,10 +86,7 @@ export function createServer(deps: ServerDeps): ApiServer {
     app,
     drain: () => {
       context.isDraining = true
-      return new Promise((resolve) => {
-        context.onIdle = resolve
-        if (context.numActive === 0) resolve()
-      })
+      return context.active.idle()
     },
     close: () => app.close(),
   }

@@ -32,6 +32,7 @@ export class ServerMetrics {
   readonly requestLatency: Histogram
   readonly queueTime: Histogram
   readonly httpRequests: Counter<'endpoint' | 'status'>
+  readonly #stopListening: () => void
 
   constructor(engine: EngineClient, modelName: string) {
     const registers = [this.registry]
@@ -66,10 +67,15 @@ export class ServerMetrics {
     )
     this.queueTime = histogram('vllm:request_queue_time_seconds', 'Arrival to first step.', requestBuckets)
     this.httpRequests = counter('switchyard_requests_total', 'HTTP requests.', ['endpoint', 'status'])
-    this.#observeEngine(engine)
+    this.#stopListening = this.#observeEngine(engine)
   }
 
-  #observeEngine(engine: EngineClient): void {
+  /** Ends the listening to the engine. */
+  close(): void {
+    this.#stopListening()
+  }
+
+  #observeEngine(engine: EngineClient): () => void {
     const registers = [this.registry]
     const gauge = (name: string, help: string, read: (stats: EngineStats) => number) =>
       new Gauge({
@@ -85,7 +91,15 @@ export class ServerMetrics {
     gauge('vllm:kv_cache_usage_perc', 'Share of KV blocks in use, 0 to 1.', (stats) =>
       stats.numBlocks === 0 ? 0 : 1 - stats.numFreeBlocks / stats.numBlocks,
     )
-    const preemptions = new Counter({ name: 'vllm:num_preemptions_total', help: 'Preemptions.', registers })
+    new Counter({
+      name: 'vllm:num_preemptions_total',
+      help: 'Preemptions.',
+      registers,
+      collect() {
+        this.reset()
+        this.inc(engine.stats?.numPreemptionsTotal ?? 0)
+      },
+    })
     const iterationTokens = new Histogram({
       name: 'vllm:iteration_tokens_total',
       help: 'Tokens per step.',
@@ -102,14 +116,7 @@ export class ServerMetrics {
     const phases = (['schedule', 'build', 'compute', 'sample', 'emit'] satisfies (keyof StepPhases)[]).map(
       (phase) => ({ phase, histogram: steps.labels(phase) }),
     )
-    let seenStep = 0
-    let seenPreemptions = 0
-    engine.onStep((stats) => {
-      // A restarted engine counts from zero again.
-      preemptions.inc(Math.max(0, stats.numPreemptionsTotal - (stats.step < seenStep ? 0 : seenPreemptions)))
-      seenPreemptions = stats.numPreemptionsTotal
-      if (stats.step === seenStep) return
-      seenStep = stats.step
+    return engine.onStep((stats) => {
       iterationTokens.observe(stats.numPrefillTokens + stats.numDecodeTokens)
       for (const { phase, histogram } of phases) histogram.observe(stats.phases[phase] / 1e6)
     })

@@ -6,7 +6,7 @@ import { encodePrompt } from '../../text/chat-template.ts'
 import { answer, type AnswerFormat } from '../answer.ts'
 import { checkModelName, modelName, requireEngine, type ApiContext } from '../context.ts'
 import { parseBody } from '../errors.ts'
-import { checkPrompt } from '../generation.ts'
+import { checkTokens, roomBehind } from '../generation.ts'
 import { chatLogprobs } from '../logprobs.ts'
 import { chatRequest, type ChatRequest } from '../schemas/chat.ts'
 import { samplingParams } from '../schemas/sampling.ts'
@@ -14,18 +14,20 @@ import { samplingParams } from '../schemas/sampling.ts'
 export function chatCompletions(app: FastifyInstance, context: ApiContext): void {
   app.post('/v1/chat/completions', async (request, reply) => {
     const arrivedAt = context.clock.now()
+    checkMessageCount(context, request.body)
     const body = parseBody(chatRequest, request.body)
     checkModelName(context, body.model)
     checkLimits(context, body)
     const info = await requireEngine(context)
     const promptTokens = encodePrompt(context.tokenizer, renderPrompt(context, body))
-    checkPrompt(info, promptTokens, 'messages')
+    const room = roomBehind(info, promptTokens, 'messages')
+    checkTokens(info, body.logit_bias?.keys() ?? [], 'logit_bias')
     const topLogprobs = body.logprobs === true ? (body.top_logprobs ?? 0) : undefined
     const sampling = samplingParams(body, topLogprobs)
     const generations = Array.from({ length: body.n ?? 1 }, (_, index) => ({
       promptTokens,
       sampling: { ...sampling, seed: sampling.seed + index },
-      maxTokens: body.max_completion_tokens ?? body.max_tokens,
+      maxTokens: Math.min(room, body.max_completion_tokens ?? body.max_tokens ?? room),
       stop: body.stop ?? [],
       stopTokenIds: body.stop_token_ids ?? [],
       ignoreEos: body.ignore_eos ?? false,
@@ -63,15 +65,26 @@ export function renderPrompt({ chat }: ApiContext, body: PromptFields): string {
   })
 }
 
-function checkLimits({ config }: ApiContext, { messages, n = 1 }: ChatRequest): void {
-  if (messages.length > config.maxMessages) {
-    const message = `${messages.length} messages; at most ${config.maxMessages} are accepted.`
-    throw new ServingError('INVALID_REQUEST', message, { param: 'messages' })
+/**
+ * Looks at the unread body, so that a long list is refused before each message is looked at.
+ * @throws {ServingError} INVALID_REQUEST for more messages than the server takes.
+ */
+export function checkMessageCount({ config }: ApiContext, body: unknown): void {
+  const { messages } = (body ?? {}) as { readonly messages?: unknown }
+  if (!Array.isArray(messages) || messages.length <= config.maxMessages) return
+  const message = `${messages.length} messages; at most ${config.maxMessages} are accepted.`
+  throw new ServingError('INVALID_REQUEST', message, { param: 'messages' })
+}
+
+function checkLimits({ config }: ApiContext, { n = 1, logprobs, top_logprobs: top = 0 }: ChatRequest): void {
+  if (n > config.maxChoices) {
+    const message = `n is ${n}; at most ${config.maxChoices} is accepted.`
+    throw new ServingError('INVALID_REQUEST', message, { param: 'n' })
   }
-  if (n <= config.maxChoices) return
-  throw new ServingError('INVALID_REQUEST', `n is ${n}; at most ${config.maxChoices} is accepted.`, {
-    param: 'n',
-  })
+  if (top > 0 && logprobs !== true) {
+    const message = "'top_logprobs' needs 'logprobs' to be true."
+    throw new ServingError('INVALID_REQUEST', message, { param: 'top_logprobs' })
+  }
 }
 
 function chatFormat(context: ApiContext, withLogprobs: boolean): AnswerFormat {
@@ -97,7 +110,7 @@ function chatFormat(context: ApiContext, withLogprobs: boolean): AnswerFormat {
       logprobs: null,
       finish_reason: null,
     }),
-    delta: ({ index }, text, details) => ({
+    delta: ({ index, text, details }) => ({
       index,
       delta: { content: text },
       logprobs: logprobs(details),

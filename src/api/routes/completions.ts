@@ -4,7 +4,7 @@ import { ServingError } from '../../core/errors.ts'
 import { answer, type AnswerFormat } from '../answer.ts'
 import { checkModelName, modelName, requireEngine, type ApiContext } from '../context.ts'
 import { parseBody } from '../errors.ts'
-import { checkPrompt } from '../generation.ts'
+import { checkTokens, roomBehind } from '../generation.ts'
 import { completionLogprobs } from '../logprobs.ts'
 import { completionRequest, type CompletionRequest } from '../schemas/completions.ts'
 import { samplingParams } from '../schemas/sampling.ts'
@@ -25,13 +25,14 @@ export function completions(app: FastifyInstance, context: ApiContext): void {
       const message = `${numChoices} answers were asked for; at most ${context.config.maxChoices} are given.`
       throw new ServingError('INVALID_REQUEST', message, { param: 'n' })
     }
-    for (const prompt of prompts) checkPrompt(info, prompt, 'prompt')
+    const rooms = prompts.map((prompt) => roomBehind(info, prompt, 'prompt'))
+    checkTokens(info, body.logit_bias?.keys() ?? [], 'logit_bias')
     const sampling = samplingParams(body, body.logprobs)
-    const generations = prompts.flatMap((promptTokens) =>
+    const generations = prompts.flatMap((promptTokens, promptIndex) =>
       Array.from({ length: body.n ?? 1 }, (_, index) => ({
         promptTokens,
         sampling: { ...sampling, seed: sampling.seed + index },
-        maxTokens: body.max_tokens ?? defaultMaxTokens,
+        maxTokens: Math.min(rooms[promptIndex] ?? 0, body.max_tokens ?? defaultMaxTokens),
         stop: body.stop ?? [],
         stopTokenIds: body.stop_token_ids ?? [],
         ignoreEos: body.ignore_eos ?? false,
@@ -87,10 +88,10 @@ function completionFormat(context: ApiContext, withLogprobs: boolean): AnswerFor
       finish_reason: result?.reason ?? null,
     }),
     opening: () => undefined,
-    delta: (choice, text, details) => ({
-      index: choice.index,
+    delta: ({ index, text, details, offset }) => ({
+      index,
       text,
-      logprobs: logprobs(details, choice.text.length),
+      logprobs: logprobs(details, offset),
       finish_reason: null,
     }),
     closing: (index, reason) => ({ index, text: '', logprobs: null, finish_reason: reason }),

@@ -4,9 +4,10 @@ import { ServingError } from '../../core/errors.ts'
 import { encodePrompt } from '../../text/chat-template.ts'
 import { requireEngine, type ApiContext } from '../context.ts'
 import { parseBody } from '../errors.ts'
+import { checkTokens } from '../generation.ts'
 import { chatRequest } from '../schemas/chat.ts'
-import { optional } from '../schemas/sampling.ts'
-import { renderPrompt } from './chat-completions.ts'
+import { listOf, optional } from '../schemas/sampling.ts'
+import { checkMessageCount, renderPrompt } from './chat-completions.ts'
 
 /** vLLM's fields (`prompt`, `messages`, `tokens`) and llama-server's (`content`). */
 const tokenizeRequest = chatRequest.partial().extend({
@@ -16,10 +17,11 @@ const tokenizeRequest = chatRequest.partial().extend({
   add_special: optional(z.boolean()),
 })
 
-const detokenizeRequest = z.object({ tokens: z.array(z.number().int().nonnegative()) })
+const detokenizeRequest = z.object({ tokens: listOf(z.number().int().nonnegative()) })
 
 export function tokenize(app: FastifyInstance, context: ApiContext): void {
   app.post('/tokenize', async (request) => {
+    checkMessageCount(context, request.body)
     const body = parseBody(tokenizeRequest, request.body)
     const info = await requireEngine(context)
     const text = body.prompt ?? body.content
@@ -38,12 +40,7 @@ export function tokenize(app: FastifyInstance, context: ApiContext): void {
 
   app.post('/detokenize', (request) => {
     const { tokens } = parseBody(detokenizeRequest, request.body)
-    const outside = tokens.find((id) => id >= context.tokenizer.vocabSize)
-    if (outside !== undefined) {
-      throw new ServingError('INVALID_REQUEST', `Token ${outside} is not in the vocabulary.`, {
-        param: 'tokens',
-      })
-    }
+    checkTokens(context.tokenizer, tokens, 'tokens')
     const text = context.tokenizer.decode(tokens, true)
     return Promise.resolve({ prompt: text, content: text })
   })

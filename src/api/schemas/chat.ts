@@ -1,38 +1,54 @@
 import { z } from 'zod'
-import { optional, samplingFields } from './sampling.ts'
+import { listOf, optional, samplingFields } from './sampling.ts'
+
+/** Templates ask whether a field is there (`'tool_calls' in message`): one that is not set must not be. */
+const withoutUnset = <T extends object>(value: T): T =>
+  Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as T
 
 const textPart = z.object({ type: z.literal('text'), text: z.string() })
 
-const toolCall = z.object({
-  id: z.string().optional(),
-  type: z.literal('function').optional(),
-  function: z.object({ name: z.string(), arguments: z.string() }),
-})
+const toolCall = z
+  .object({
+    id: optional(z.string()),
+    type: optional(z.literal('function')),
+    function: z.object({ name: z.string(), arguments: z.string() }),
+  })
+  .transform(withoutUnset)
 
-const message = z.object({
-  role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
-  content: z.union([z.string(), z.array(textPart)]).nullish(),
-  name: z.string().optional(),
-  tool_calls: optional(z.array(toolCall)),
-  tool_call_id: z.string().optional(),
-})
+/** Fields not named here reach the template, which may know them (`reasoning_content`). */
+const message = z
+  .looseObject({
+    role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
+    content: z.union([z.string(), listOf(textPart)], 'expected a string or a list of text parts').nullish(),
+    name: optional(z.string()),
+    tool_calls: optional(listOf(toolCall)),
+    tool_call_id: optional(z.string()),
+  })
+  .superRefine(({ role, content, tool_calls: calls = [] }, context) => {
+    if (typeof content === 'string' || Array.isArray(content)) return
+    if (role === 'assistant' && calls.length > 0) return
+    context.addIssue({ code: 'custom', path: ['content'], message: 'needed unless there are tool calls' })
+  })
+  .transform(withoutUnset)
 
 const tool = z.object({
   type: z.literal('function'),
-  function: z.object({
-    name: z.string(),
-    description: z.string().optional(),
-    parameters: z.record(z.string(), z.unknown()).optional(),
-  }),
+  function: z
+    .looseObject({
+      name: z.string(),
+      description: optional(z.string()),
+      parameters: optional(z.record(z.string(), z.unknown())),
+    })
+    .transform(withoutUnset),
 })
 
 export const chatRequest = z.object({
   ...samplingFields,
-  messages: z.array(message).min(1),
+  messages: listOf(message, { min: 1 }),
   max_completion_tokens: optional(z.number().int().min(1)),
   logprobs: optional(z.boolean()),
   top_logprobs: optional(z.number().int().min(0).max(20)),
-  tools: optional(z.array(tool)),
+  tools: optional(listOf(tool)),
   tool_choice: optional(z.union([z.enum(['none', 'auto', 'required']), z.record(z.string(), z.unknown())])),
   chat_template_kwargs: optional(z.record(z.string(), z.unknown())),
 })

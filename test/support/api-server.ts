@@ -1,0 +1,46 @@
+import type { AddressInfo } from 'node:net'
+import { createServer, type ApiConfig, type ApiServer } from '../../src/api/server.ts'
+import { systemClock } from '../../src/engine/system-clock.ts'
+import { createChatTemplate } from '../../src/text/chat-template.ts'
+import { ByteTokenizer } from './byte-tokenizer.ts'
+import { ScriptedEngine, type ScriptedEngineOptions } from './scripted-engine.ts'
+
+export interface ScriptedServer extends ApiServer {
+  readonly engine: ScriptedEngine
+}
+
+/** A server whose every answer is `script`: text, or tokens by request. Its model is called `script`. */
+export function scriptedServer(
+  script: string | ScriptedEngineOptions['script'],
+  config: Partial<ApiConfig> & { readonly maxModelLen?: number } = {},
+): ScriptedServer {
+  const { maxModelLen = 1024, ...api } = config
+  const engine = new ScriptedEngine({
+    script: typeof script === 'string' ? () => [...Buffer.from(script), 257] : script,
+    maxModelLen,
+  })
+  const tokenizer = new ByteTokenizer()
+  const server = createServer({
+    engine,
+    tokenizer,
+    chat: createChatTemplate(undefined, tokenizer),
+    clock: systemClock,
+    config: {
+      servedModelNames: ['script'],
+      apiKey: undefined,
+      maxBodyBytes: 100_000,
+      maxMessages: 100,
+      maxChoices: 4,
+      ...api,
+    },
+    version: '1.2.3',
+    logLevel: 'silent',
+  })
+  return { ...server, engine }
+}
+
+/** Listens on a free port of the loopback; the port. */
+export async function listen({ app }: ApiServer): Promise<number> {
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  return (app.server.address() as AddressInfo).port
+}
