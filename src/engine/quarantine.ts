@@ -3,8 +3,8 @@
  *
  * A crash is a strike against every request that was in the engine's steps. Who gets far enough after a crash is
  * cleared of it. Who has two strikes is a suspect: suspects run one at a time while everybody else is held back, and
- * a suspect that crashes the engine while nobody else is in it is the culprit. So a culprit costs at most one crash
- * more than the two it is allowed, and nobody pays for being in its batch.
+ * a suspect that crashes the engine while nobody else is in it is the culprit. Who is cleared runs on beside the next
+ * suspect, so a culprit may crash the engine twice more before it is found; nobody pays for being in its batch.
  */
 import type { RequestId } from '../core/units.ts'
 

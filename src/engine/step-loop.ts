@@ -13,7 +13,7 @@ import type { Executor } from '../executor/executor.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import type { Scheduler } from '../scheduler/scheduler.ts'
 import type { StepPlan } from '../scheduler/step-plan.ts'
-import { emptyProfile, StepStopwatch, type StepProfile } from '../telemetry/step-profile.ts'
+import { emptyProfile, StepStopwatch } from '../telemetry/step-profile.ts'
 import type { EngineStats, FromEngine, SequenceUpdate } from './protocol.ts'
 import { findFault } from './request-check.ts'
 import { SequenceSamplers } from './sequence-samplers.ts'
@@ -32,8 +32,8 @@ export class StepLoop {
   readonly #samplers = new SequenceSamplers()
   #inbox: (() => void)[] = []
   #updates: SequenceUpdate[] = []
-  /** Of the last step, while nobody was told of it. */
-  #unsentStats: EngineStats | undefined
+  /** The last step, while nobody was told of it. */
+  #finishedStep: FinishedStep | undefined
   #step = 0
   #isClosed = false
   #wake: () => void = () => undefined
@@ -134,7 +134,12 @@ export class StepLoop {
     }
     stopwatch.lap('sample')
     this.#step = plan.step
-    this.#unsentStats = this.#statsWith(stopwatch.profile(result.buildMicros))
+    this.#finishedStep = {
+      step: plan.step,
+      phases: stopwatch.profile(result.buildMicros),
+      numPrefillTokens: scheduler.work.numPrefillTokens,
+      numDecodeTokens: scheduler.work.numDecodes,
+    }
   }
 
   /** Before the step, so that its sequences are known as suspects should it kill the process. */
@@ -143,16 +148,23 @@ export class StepLoop {
     if (ids.length > 0) this.#parts.send({ type: 'started', ids, at: this.#parts.clock.now() })
   }
 
-  /** Everything since the last time, in one message. */
+  /** Everything since the last time, in one message; what it counts is counted now. */
   #handOut(): void {
     const updates = this.#updates
-    const stats = this.#unsentStats
+    const finished = this.#finishedStep
+    if (finished === undefined && updates.length === 0) return
     this.#updates = []
-    this.#unsentStats = undefined
-    if (stats !== undefined) this.#parts.send({ type: 'step', updates, stats })
-    else if (updates.length > 0) {
-      this.#parts.send({ type: 'idle', updates, stats: this.#statsWith(undefined) })
+    this.#finishedStep = undefined
+    const { scheduler, kv, send } = this.#parts
+    const stats: EngineStats = {
+      numRunning: scheduler.numRunning,
+      numWaiting: scheduler.numWaiting,
+      numBlocks: kv.numBlocks,
+      numFreeBlocks: kv.numFreeBlocks,
+      numPreemptionsTotal: scheduler.numPreemptionsTotal,
+      ...(finished ?? { ...noStep, step: this.#step }),
     }
+    send({ type: finished === undefined ? 'idle' : 'step', updates, stats })
   }
 
   async #sleep(): Promise<void> {
@@ -163,20 +175,8 @@ export class StepLoop {
     // All messages of one turn of the event loop enter the same first step.
     await setImmediate()
   }
-
-  /** Without phases: the state now, of no step. */
-  #statsWith(phases: StepProfile | undefined): EngineStats {
-    const { scheduler, kv } = this.#parts
-    return {
-      step: this.#step,
-      numRunning: scheduler.numRunning,
-      numWaiting: scheduler.numWaiting,
-      numBlocks: kv.numBlocks,
-      numFreeBlocks: kv.numFreeBlocks,
-      numPreemptionsTotal: scheduler.numPreemptionsTotal,
-      numPrefillTokens: phases === undefined ? 0 : scheduler.work.numPrefillTokens,
-      numDecodeTokens: phases === undefined ? 0 : scheduler.work.numDecodes,
-      phases: phases ?? emptyProfile,
-    }
-  }
 }
+
+type FinishedStep = Pick<EngineStats, 'step' | 'phases' | 'numPrefillTokens' | 'numDecodeTokens'>
+
+const noStep = { phases: emptyProfile, numPrefillTokens: 0, numDecodeTokens: 0 }
