@@ -14,6 +14,7 @@ export class ClientState {
   status: EngineStatus = { state: 'loading', progress: 0 }
   stats: EngineStats | undefined
   #ready = new Readiness()
+  #failure: ServingError | undefined
   readonly #stepListeners = new Set<(stats: EngineStats) => void>()
   /** Counters of the engines before this one. */
   #before = { step: 0, numPreemptionsTotal: 0 }
@@ -26,7 +27,7 @@ export class ClientState {
   }
 
   ready(): Promise<EngineInfo> {
-    return this.#ready.promise
+    return this.#failure === undefined ? this.#ready.promise : Promise.reject(this.#failure)
   }
 
   onStep(listener: (stats: EngineStats) => void): () => void {
@@ -58,14 +59,12 @@ export class ClientState {
   becomeFailed(code: ErrorCode, message: string): void {
     if (this.end !== undefined) return
     this.status = { state: 'failed', message }
-    this.#ready.reject(new ServingError(code, message))
-    this.ledger.endAll({ code: 'ENGINE_FAILED', message })
+    this.#end(code, message)
   }
 
   becomeClosed(): void {
     this.status = { state: 'closed' }
-    this.#ready.reject(new ServingError('ENGINE_FAILED', closed))
-    this.ledger.endAll({ code: 'ENGINE_FAILED', message: closed })
+    this.#end('ENGINE_FAILED', closed)
   }
 
   deliver(message: SequenceMessage): void {
@@ -82,6 +81,12 @@ export class ClientState {
     this.ledger.deliver(message.updates)
     if (message.type === 'idle') return
     for (const listener of this.#stepListeners) listener(this.stats)
+  }
+
+  #end(code: ErrorCode, message: string): void {
+    this.#failure = new ServingError(code, message)
+    this.#ready.reject(this.#failure)
+    this.ledger.endAll({ code: 'ENGINE_FAILED', message })
   }
 }
 
