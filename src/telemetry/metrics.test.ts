@@ -13,6 +13,7 @@ it("counts what was served under vLLM's names, and stops listening when it ends"
   await ask('b')
   await server.engine.idle()
   await server.app.inject('/nowhere')
+  await server.app.inject('/metrics')
   const text = (await server.app.inject('/metrics')).body
   const value = (name: string, labels: string) => {
     const line = text

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { createServer, type ApiConfig, type ApiServer } from '../../src/api/server.ts'
+import type { EngineClient } from '../../src/engine/engine-client.ts'
 import { systemClock } from '../../src/engine/system-clock.ts'
 import { createChatTemplate } from '../../src/text/chat-template.ts'
 import { ByteTokenizer } from './byte-tokenizer.ts'
@@ -19,8 +20,13 @@ export function scriptedServer(
     script: typeof script === 'string' ? () => [...Buffer.from(script), 257] : script,
     maxModelLen,
   })
+  return { ...byteServer(engine, api), engine }
+}
+
+/** A server in front of any engine whose vocabulary is that of `ByteTokenizer`. */
+export function byteServer(engine: EngineClient, config: Partial<ApiConfig> = {}): ApiServer {
   const tokenizer = new ByteTokenizer()
-  const server = createServer({
+  return createServer({
     engine,
     tokenizer,
     chat: createChatTemplate(undefined, tokenizer),
@@ -31,12 +37,11 @@ export function scriptedServer(
       maxBodyBytes: 100_000,
       maxMessages: 100,
       maxChoices: 4,
-      ...api,
+      ...config,
     },
     version: '1.2.3',
     logLevel: 'silent',
   })
-  return { ...server, engine }
 }
 
 /** Listens on a free port of the loopback; the port. */
