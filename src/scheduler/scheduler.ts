@@ -28,6 +28,11 @@ export interface SchedulerConfig extends TokenBudgetConfig {
   readonly maxModelLen: number
   /** Tokens that end every sequence that does not ignore them. */
   readonly endTokenIds: readonly number[]
+  /**
+   * A newcomer leaves room for everybody, itself included, to grow by half of what each may still grow, at most by
+   * this many tokens: else the next steps would throw it out again. More wastes blocks, less wastes computing.
+   */
+  readonly growthHeadroom?: number | undefined
 }
 
 export type Admission =
@@ -46,12 +51,6 @@ export interface SequenceResult {
 /** A sampled token per plan entry; undefined where nothing was sampled, `failed` where sampling broke. */
 export type Sampled = number | undefined | 'failed'
 
-/**
- * A newcomer leaves room for everybody, itself included, to grow by half of what each may still grow, at most by this
- * many tokens: else the next steps would throw it out again. More wastes blocks, less wastes computing.
- */
-const mostHeadroom = 64
-
 const noTokens: ReadonlySet<number> = new Set()
 
 export class Scheduler {
@@ -59,6 +58,7 @@ export class Scheduler {
   readonly #policy: SchedulingPolicy
   readonly #budget: TokenBudget
   readonly #maxNumSeqs: number
+  readonly #growthHeadroom: number
   /** Longest sequence that model and pool can hold. */
   readonly #maxLength: number
   readonly #endTokenIds: ReadonlySet<number>
@@ -79,6 +79,7 @@ export class Scheduler {
     this.#policy = policy
     this.#budget = new TokenBudget(config)
     this.#maxNumSeqs = Math.min(config.maxNumSeqs, config.maxNumBatchedTokens)
+    this.#growthHeadroom = config.growthHeadroom ?? 64
     this.#maxLength = Math.min(config.maxModelLen, kv.numTokenSlots)
     this.#endTokenIds = new Set(config.endTokenIds)
     this.#waiting = new WaitingQueue(policy)
@@ -259,11 +260,16 @@ export class Scheduler {
     const kv = this.#kv
     const length = sequence.tokens.length
     if (this.#running.length === 0) return kv.canGrow(sequence.id, length)
-    const mostSpareBlocks = Math.ceil(mostHeadroom / kv.blockSize) * (this.#running.length + 1)
+    const mostSpareBlocks = Math.ceil(this.#growthHeadroom / kv.blockSize) * (this.#running.length + 1)
     if (kv.canGrow(sequence.id, length, mostSpareBlocks)) return true
     let numSpareBlocks = 0
-    for (const other of this.#running) numSpareBlocks += kv.numBlocksToGrow(other.id, withHeadroom(other))
-    return kv.canGrow(sequence.id, withHeadroom(sequence), numSpareBlocks)
+    for (const other of this.#running)
+      numSpareBlocks += kv.numBlocksToGrow(other.id, this.#withHeadroom(other))
+    return kv.canGrow(sequence.id, this.#withHeadroom(sequence), numSpareBlocks)
+  }
+
+  #withHeadroom({ tokens, maxLength }: Sequence): number {
+    return tokens.length + Math.min(this.#growthHeadroom, Math.ceil((maxLength - tokens.length) / 2))
   }
 
   #chunkLimit(sequence: Sequence): number {
@@ -321,10 +327,6 @@ export class Scheduler {
     const numTokens = new Map(plan.entries.map((entry) => [entry.sequenceId, entry.tokens.length]))
     if (this.#policy.onStepEnd({ now, numTokens })) this.#waiting.reorder()
   }
-}
-
-function withHeadroom({ tokens, maxLength }: Sequence): number {
-  return tokens.length + Math.min(mostHeadroom, Math.ceil((maxLength - tokens.length) / 2))
 }
 
 /** Keeps the order of those that go on. */

@@ -1,0 +1,206 @@
+import fc from 'fast-check'
+import { expect } from 'vitest'
+import type { FinishReason, GenerationRequest } from '../../src/core/request.ts'
+import { micros, toRequestId, type RequestId } from '../../src/core/units.ts'
+import { KvCacheManager } from '../../src/kvcache/kv-cache-manager.ts'
+import type { SchedulingPolicy } from '../../src/scheduler/policy.ts'
+import { Scheduler, type SequenceResult } from '../../src/scheduler/scheduler.ts'
+import type { StepPlan } from '../../src/scheduler/step-plan.ts'
+import { createRequest } from './generate.ts'
+import { nextTokenAlone, PagedMachine } from './paged-machine.ts'
+
+const blockSize = 4
+const maxModelLen = 100
+const endToken = 5
+
+/** What arrives when, when it is cancelled, and the limits under which it is served. */
+export interface Scenario {
+  readonly arrivals: readonly Arrival[]
+  readonly numBlocks: number
+  readonly maxNumSeqs: number
+  readonly maxNumBatchedTokens: number
+  readonly maxTbtMicros: number | undefined
+  readonly growthHeadroom: number | undefined
+}
+
+export interface Arrival {
+  readonly atStep: number
+  readonly promptTokens: readonly number[]
+  /** Tokens that it brings along, as after a crash. */
+  readonly numRecovered: number
+  readonly maxTokens: number
+  readonly ignoreEos: boolean
+  readonly tenant: string
+  /** Cancelled so many steps after arrival; with the step in flight or between two steps. */
+  readonly cancelAfter: number | undefined
+  readonly cancelInFlight: boolean
+}
+
+const arrival: fc.Arbitrary<Arrival> = fc.record({
+  atStep: fc.nat(40),
+  promptTokens: fc.array(fc.nat(96), { minLength: 1, maxLength: 30, size: 'max' }),
+  numRecovered: fc.constantFrom(0, 0, 0, 1, 7),
+  maxTokens: fc.oneof(fc.nat(10), fc.integer({ min: 30, max: 90 })),
+  ignoreEos: fc.boolean(),
+  tenant: fc.constantFrom('a', 'b'),
+  cancelAfter: fc.option(fc.nat(40), { freq: 1, nil: undefined }),
+  cancelInFlight: fc.boolean(),
+})
+
+export const scenarios: fc.Arbitrary<Scenario> = fc.record({
+  arrivals: fc.array(arrival, { minLength: 1, maxLength: 20, size: 'max' }),
+  // 32 tokens at least: every prompt fits alone.
+  numBlocks: fc.oneof(fc.integer({ min: 8, max: 40 }), fc.constant(120)),
+  maxNumSeqs: fc.integer({ min: 1, max: 12 }),
+  maxNumBatchedTokens: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 20, max: 100 })),
+  maxTbtMicros: fc.constantFrom(undefined, 1, 3000, 100_000),
+  growthHeadroom: fc.constantFrom(undefined, 0, 0, 4),
+})
+
+export function requestOf(index: number, from: Arrival): GenerationRequest {
+  const { promptTokens, maxTokens, ignoreEos, tenant } = from
+  const outputTokens: number[] = []
+  while (outputTokens.length < Math.min(from.numRecovered, maxTokens)) {
+    if (!ignoreEos && outputTokens.at(-1) === endToken) break
+    outputTokens.push(nextTokenAlone([...promptTokens, ...outputTokens]))
+  }
+  const arrivedAt = micros(from.atStep)
+  return createRequest({
+    id: `${index}`,
+    promptTokens,
+    outputTokens,
+    maxTokens,
+    ignoreEos,
+    tenant,
+    arrivedAt,
+  })
+}
+
+/** All tokens of a request that is served alone, and why it ends. */
+export function servedAlone(request: GenerationRequest, numBlocks: number) {
+  const { promptTokens, outputTokens, maxTokens, ignoreEos } = request
+  const maxLength = Math.min(maxModelLen, numBlocks * blockSize, promptTokens.length + maxTokens)
+  const tokens = [...promptTokens, ...outputTokens]
+  const isStopped = () => !ignoreEos && tokens.length > promptTokens.length && tokens.at(-1) === endToken
+  while (!isStopped() && tokens.length < maxLength) tokens.push(nextTokenAlone(tokens))
+  const reason: FinishReason = isStopped() ? 'stop' : 'length'
+  return { tokens, reason }
+}
+
+/** Serves a scenario to its end, checking the laws of docs/invariants.md at every step. */
+export class SchedulerRun {
+  readonly plans: StepPlan[] = []
+  readonly ended = new Map<RequestId, SequenceResult>()
+  readonly #scenario: Scenario
+  readonly #scheduler: Scheduler
+  readonly #kv: KvCacheManager
+  readonly #machine: PagedMachine
+  readonly #numComputed = new Map<number, number>()
+  readonly #generated = new Map<RequestId, number[]>()
+  /** Sequences that have all their KV but for the last token: they get the next token in every step. */
+  readonly #streaming = new Set<number>()
+  #step = 0
+
+  constructor(scenario: Scenario, policy: SchedulingPolicy) {
+    this.#scenario = scenario
+    this.#kv = new KvCacheManager({ numBlocks: scenario.numBlocks, blockSize })
+    this.#machine = new PagedMachine(scenario.numBlocks, blockSize)
+    this.#scheduler = new Scheduler({ ...scenario, maxModelLen, endTokenIds: [endToken] }, this.#kv, policy)
+  }
+
+  get numPreemptions(): number {
+    return this.#scheduler.numPreemptionsTotal
+  }
+
+  /** Tokens that came out in results, in order. */
+  generatedBy(id: RequestId): readonly number[] {
+    return this.#generated.get(id) ?? []
+  }
+
+  toEnd(): void {
+    const { arrivals, numBlocks } = this.#scenario
+    const lastEvent = Math.max(...arrivals.map(({ atStep, cancelAfter = 0 }) => atStep + cancelAfter))
+    while (this.#step <= lastEvent || !this.#scheduler.isIdle) {
+      this.#arrive()
+      this.#cancel(false)
+      this.#collect(this.#scheduler.takeFinished())
+      this.#runStep()
+      this.#scheduler.checkInvariants()
+      this.#step += 1
+      check(this.#step < 20_000, 'somebody waits for ever')
+    }
+    expect(this.#kv.numFreeBlocks).toBe(numBlocks)
+    expect(this.ended.size).toBe(arrivals.length)
+  }
+
+  #arrive(): void {
+    for (const [index, each] of this.#scenario.arrivals.entries()) {
+      if (each.atStep !== this.#step) continue
+      expect(this.#scheduler.add(requestOf(index, each)).kind).toBe('added')
+    }
+  }
+
+  #cancel(inFlight: boolean): void {
+    for (const [index, { atStep, cancelAfter, cancelInFlight }] of this.#scenario.arrivals.entries()) {
+      if (cancelAfter === undefined || cancelInFlight !== inFlight) continue
+      if (atStep + cancelAfter === this.#step) this.#scheduler.cancel(toRequestId(`${index}`))
+    }
+  }
+
+  #runStep(): void {
+    const plan = this.#scheduler.schedule(micros(this.#step))
+    if (!plan) {
+      const { numRunning, numWaiting } = this.#scheduler
+      check(numRunning + numWaiting === 0, 'nothing is planned while somebody is there')
+      return
+    }
+    this.plans.push(plan)
+    this.#checkPlan(plan)
+    // The blocks of whoever is cancelled now are still this step's.
+    this.#cancel(true)
+    const sampled = this.#machine.execute(plan)
+    this.#collect(this.#scheduler.update(plan, sampled, micros(this.#step), 500 + 100 * plan.numTokens))
+  }
+
+  #checkPlan({ entries, numTokens, preempted }: StepPlan): void {
+    const { maxNumBatchedTokens, maxNumSeqs } = this.#scenario
+    const numPlanned = entries.reduce((sum, { tokens }) => sum + tokens.length, 0)
+    check(numTokens === numPlanned, 'a plan miscounts its tokens')
+    check(numTokens <= maxNumBatchedTokens, 'a plan exceeds the token budget')
+    check(entries.length <= maxNumSeqs, 'a plan has too many sequences')
+    for (const id of preempted) {
+      this.#numComputed.set(id, 0)
+      this.#streaming.delete(id)
+    }
+    const ids = entries.map(({ sequenceId }) => sequenceId)
+    const isOnce = new Set([...ids, ...preempted]).size === ids.length + preempted.length
+    check(isOnce, 'a plan names a sequence twice')
+    const first = ids.slice(0, this.#streaming.size).filter((id) => this.#streaming.has(id))
+    check(first.length === this.#streaming.size, 'a stream waits, or comes behind a prompt')
+    for (const { sequenceId, tokens, position, extents } of entries) {
+      const numComputed = this.#numComputed.get(sequenceId) ?? 0
+      check(position === numComputed, 'a chunk does not begin where the one before ended')
+      this.#numComputed.set(sequenceId, position + tokens.length)
+      const numBlocks = extents.reduce((sum, { length }) => sum + length, 0)
+      check(numBlocks * blockSize >= position + tokens.length, 'a chunk has no room')
+    }
+  }
+
+  #collect(results: readonly SequenceResult[]): void {
+    for (const { sequence, tokenId, finish } of results) {
+      const { id } = sequence.request
+      check(!this.ended.has(id), 'something comes after the end')
+      if (tokenId !== undefined) {
+        this.#generated.set(id, [...this.generatedBy(id), tokenId])
+        this.#streaming.add(sequence.id)
+      }
+      if (finish === undefined) continue
+      this.ended.set(id, { sequence, tokenId, finish })
+      this.#streaming.delete(sequence.id)
+    }
+  }
+}
+
+function check(condition: boolean, broken: string): void {
+  if (!condition) throw new Error(broken)
+}
