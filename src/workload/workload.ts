@@ -1,0 +1,45 @@
+import type { Micros } from '../core/units.ts'
+
+/**
+ * Names the content of one block of a prompt. Two blocks with the same id have the same tokens; where one of them is
+ * cut short by the end of its prompt, it has the first tokens of the other. Ids mean something inside one workload.
+ */
+export type ContentId = number
+
+/** Latency class as clients name it in `service_tier`; `batch` is work nobody waits for. */
+export type ServiceClass = 'priority' | 'default' | 'flex' | 'batch'
+
+/** Shape of one request: who, when, how long, and what it shares; never its text. */
+export interface WorkloadRequest {
+  /** From the start of the run; of a program's later turns, the earliest instant at which they may be sent. */
+  readonly arrival: Micros
+  readonly tenant: string
+  /** The conversation or agent that it belongs to; undefined for a request that stands alone. */
+  readonly program: string | undefined
+  /** 0 for the first of its program. A turn is sent after the one before it has ended. */
+  readonly turn: number
+  /** Between the end of the program's turn before and this one: a tool runs, or a person thinks. */
+  readonly gap: Micros
+  readonly gapKind: 'tool' | 'think' | undefined
+  readonly numPromptTokens: number
+  readonly numOutputTokens: number
+  /** One for each block of `Workload.blockSize` tokens of the prompt, the last one perhaps partial. */
+  readonly blocks: readonly ContentId[]
+  readonly serviceClass: ServiceClass
+}
+
+/** A step in a workload's making, so that a report can say where its load came from. */
+export interface Provenance {
+  /** `read`, `generate`, `slice`, `scale-rate`, ... */
+  readonly action: string
+  readonly parameters: Readonly<Record<string, string | number | boolean>>
+}
+
+/** Requests in order of arrival, with programs' turns in order. */
+export interface Workload {
+  readonly name: string
+  /** Tokens of prompt that one content id stands for. */
+  readonly blockSize: number
+  readonly requests: readonly WorkloadRequest[]
+  readonly provenance: readonly Provenance[]
+}
