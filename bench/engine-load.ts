@@ -1,6 +1,6 @@
 /** Loads an engine through its client, as the API does, and times what comes back. */
 import { greedySampling } from '../src/core/sampling-params.ts'
-import type { GenerationRequest } from '../src/core/request.ts'
+import { plainTerms, type GenerationRequest } from '../src/core/request.ts'
 import type { RandomStream } from '../src/core/random.ts'
 import { micros, toRequestId } from '../src/core/units.ts'
 import type { EngineClient } from '../src/engine/engine-client.ts'
@@ -32,7 +32,7 @@ function makeRequest(load: Load, promptTokens: number, maxTokens: number): Gener
     maxTokens,
     stopTokenIds: [],
     ignoreEos: true,
-    tenant: 'bench',
+    ...plainTerms,
     arrivedAt: micros(0),
   }
 }

@@ -1,6 +1,6 @@
 /** Prints what the scheduler costs per step in JavaScript: 256 sequences decode while 10,000 wait. */
 import { RandomStream } from '../src/core/random.ts'
-import type { GenerationRequest } from '../src/core/request.ts'
+import { plainTerms, type GenerationRequest } from '../src/core/request.ts'
 import { greedySampling } from '../src/core/sampling-params.ts'
 import { micros, toRequestId } from '../src/core/units.ts'
 import { KvCacheManager } from '../src/kvcache/kv-cache-manager.ts'
@@ -34,7 +34,7 @@ function requestAt(index: number, random: RandomStream): GenerationRequest {
     maxTokens: 50 + random.below(800),
     stopTokenIds: [],
     ignoreEos: false,
-    tenant: 'bench',
+    ...plainTerms,
     arrivedAt: micros(index),
   }
 }

@@ -1,16 +1,22 @@
 import type { Clock } from '../core/clock.ts'
 import { ServingError } from '../core/errors.ts'
+import type { ApiKey } from '../core/tenant.ts'
 import type { EngineClient } from '../engine/engine-client.ts'
 import type { EngineInfo } from '../engine/protocol.ts'
 import type { ServerMetrics } from '../telemetry/metrics.ts'
 import type { ChatTemplate } from '../text/chat-template.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import type { ActiveWork } from './active-work.ts'
+import type { KeyRing } from './key-ring.ts'
+import type { ProgramLog } from './program-log.ts'
 
 export interface ApiConfig {
   /** Names that requests may give; answers carry the first. */
   readonly servedModelNames: readonly string[]
-  readonly apiKey: string | undefined
+  /** Keys that open the server; undefined: everybody may come in. */
+  readonly apiKeys: readonly ApiKey[] | undefined
+  /** Names of the service classes; the first is meant when a request names none. */
+  readonly serviceClasses: readonly string[]
   readonly maxBodyBytes: number
   readonly maxMessages: number
   /** Upper bound of `n`, and of prompts in one request. */
@@ -25,6 +31,8 @@ export interface ApiContext {
   readonly clock: Clock
   readonly config: ApiConfig
   readonly metrics: ServerMetrics
+  readonly keys: KeyRing
+  readonly programs: ProgramLog
   readonly version: string
   readonly startedAt: number
   isDraining: boolean

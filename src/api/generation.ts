@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { ServingError } from '../core/errors.ts'
+import type { ServiceTerms } from '../core/request.ts'
 import type { SamplingParams, TokenLogprobs } from '../core/sampling-params.ts'
 import { microsToSeconds, micros, toRequestId, type Micros, type RequestId } from '../core/units.ts'
 import type { SequenceEvent, SequenceTimings } from '../engine/engine-client.ts'
@@ -19,7 +20,7 @@ export interface GenerationOptions {
   readonly stop: readonly string[]
   readonly stopTokenIds: readonly number[]
   readonly ignoreEos: boolean
-  readonly tenant: string
+  readonly terms: ServiceTerms
   readonly arrivedAt: Micros
 }
 
@@ -102,7 +103,7 @@ export class Generation {
 
   start(): void {
     if (this.#isAborted) return
-    const { promptTokens, sampling, ignoreEos, tenant, arrivedAt, maxTokens } = this.#options
+    const { promptTokens, sampling, ignoreEos, terms, arrivedAt, maxTokens } = this.#options
     this.#end = this.#context.active.start()
     this.#context.engine.submit(
       {
@@ -113,7 +114,7 @@ export class Generation {
         maxTokens,
         stopTokenIds: [...this.#stopTokenIds],
         ignoreEos,
-        tenant,
+        ...terms,
         arrivedAt,
       },
       (event) => this.#receive(event),

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { scriptedServer, type ScriptedServer } from '../../test/support/api-server.ts'
+import { sharedKey } from '../core/tenant.ts'
 import type { ErrorBody } from './errors.ts'
+import { sha256 } from './key-ring.ts'
 
 let server: ScriptedServer
 
@@ -307,7 +309,7 @@ describe('a request with a mistake', () => {
 
 describe('an API key', () => {
   it('is needed everywhere but for health and version', async () => {
-    start('x', { apiKey: 'secret' })
+    start('x', { apiKeys: [sharedKey(sha256('secret'))] })
     const get = (url: string, authorization = '') =>
       server.app.inject({ url, headers: { authorization } }).then(({ statusCode }) => statusCode)
     expect(await get('/v1/models')).toBe(401)

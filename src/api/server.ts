@@ -6,14 +6,16 @@ import { randomUUID } from 'node:crypto'
 import fastify, { LogController, type FastifyInstance } from 'fastify'
 import type { Clock } from '../core/clock.ts'
 import { ServingError } from '../core/errors.ts'
+import type { ApiKey } from '../core/tenant.ts'
 import type { EngineClient } from '../engine/engine-client.ts'
 import { ServerMetrics } from '../telemetry/metrics.ts'
 import type { ChatTemplate } from '../text/chat-template.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import { ActiveWork } from './active-work.ts'
-import { checkApiKey } from './auth.ts'
 import type { ApiConfig, ApiContext } from './context.ts'
 import { sendError } from './errors.ts'
+import { KeyRing } from './key-ring.ts'
+import { ProgramLog } from './program-log.ts'
 import { chatCompletions } from './routes/chat-completions.ts'
 import { completions } from './routes/completions.ts'
 import { status } from './routes/status.ts'
@@ -34,6 +36,8 @@ export interface ServerDeps {
 
 export interface ApiServer {
   readonly app: FastifyInstance
+  /** From now on these keys open it. A server that began without keys stays open. */
+  replaceKeys(keys: readonly ApiKey[]): void
   /** New generations get 503; resolves when those under way have ended. */
   drain(): Promise<void>
   close(): Promise<void>
@@ -60,6 +64,8 @@ export function createServer(deps: ServerDeps): ApiServer {
   const context: ApiContext = {
     ...deps,
     metrics,
+    keys: new KeyRing(deps.config.apiKeys),
+    programs: new ProgramLog(),
     startedAt: Math.floor(Date.now() / 1000),
     isDraining: false,
     active: new ActiveWork(),
@@ -68,7 +74,7 @@ export function createServer(deps: ServerDeps): ApiServer {
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id)
     const path = request.url.split('?', 1)[0] ?? ''
-    if (!openPaths.has(path)) checkApiKey(deps.config.apiKey, request.headers.authorization)
+    if (!openPaths.has(path)) context.keys.find(request.headers.authorization)
   })
   app.addHook('onClose', async () => metrics.close())
   app.addHook('onResponse', async (request, reply) => {
@@ -84,6 +90,7 @@ export function createServer(deps: ServerDeps): ApiServer {
 
   return {
     app,
+    replaceKeys: (keys) => context.keys.replace(keys),
     drain: () => {
       context.isDraining = true
       return context.active.idle()

@@ -60,6 +60,7 @@ export function flagsWithModel({ flags, positionals }: CommandLine): ReadonlyMap
 async function serveUntilSignal({ values }: Resolved<Config>): Promise<number> {
   const signals = watchSignals()
   const server = await startServer(values)
+  process.on('SIGHUP', () => reloadKeys(server))
   const loaded = loadModel(server.engine)
   const first = await Promise.race([signals.first.then(() => undefined), orClose(loaded, server)])
   if (first !== undefined) process.stdout.write(readyLine(server, first))
@@ -68,6 +69,17 @@ async function serveUntilSignal({ values }: Resolved<Config>): Promise<number> {
   await server.drain()
   await server.close()
   return 0
+}
+
+function reloadKeys(server: RunningServer): void {
+  try {
+    server.reloadKeys()
+    process.stderr.write('Read the API keys again.\n')
+  } catch (error) {
+    process.stderr.write(
+      `The API keys stay as they were: ${error instanceof Error ? error.message : error}\n`,
+    )
+  }
 }
 
 /** A model that cannot be loaded ends the server too. */

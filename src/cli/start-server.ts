@@ -1,9 +1,12 @@
 /** Builds a server from its settings: engine, tokenizer, template, HTTP. `serve` and `chat` both start here. */
 import { basename } from 'node:path'
 
+import { sha256 } from '../api/key-ring.ts'
 import { createServer, type ApiServer } from '../api/server.ts'
+import { readApiKeys } from '../config/api-keys.ts'
 import type { Config } from '../config/schema.ts'
 import { ServingError } from '../core/errors.ts'
+import { sharedKey, type ApiKey } from '../core/tenant.ts'
 import { createEngine, type EngineOptions } from '../engine/create-engine.ts'
 import type { EngineClient } from '../engine/engine-client.ts'
 import { systemClock } from '../engine/system-clock.ts'
@@ -18,6 +21,8 @@ export interface RunningServer {
   readonly url: string
   readonly modelName: string
   readonly engine: EngineClient
+  /** Reads the file of keys again. @throws {ServingError} INVALID_CONFIG, and the old keys stay. */
+  reloadKeys(): void
   /** Takes no new work; resolves when what is under way has ended. */
   drain(): Promise<void>
   /** Ends the listener, the engine and the tokenizer, whatever is under way. */
@@ -51,7 +56,8 @@ async function listen(config: Config, engine: EngineClient, tokenizer: Tokenizer
     clock: systemClock,
     config: {
       servedModelNames: modelNames,
-      apiKey: config.apiKey,
+      apiKeys: readKeys(config),
+      serviceClasses: config.serviceClasses.map(({ name }) => name),
       maxBodyBytes: config.maxBodyBytes,
       maxMessages: config.maxMessages,
       maxChoices: config.maxChoices,
@@ -64,6 +70,7 @@ async function listen(config: Config, engine: EngineClient, tokenizer: Tokenizer
     url: listeningUrl(server),
     modelName: modelNames[0]!,
     engine,
+    reloadKeys: () => server.replaceKeys(readKeys(config) ?? []),
     drain: () => server.drain(),
     async close() {
       await server.close()
@@ -71,6 +78,13 @@ async function listen(config: Config, engine: EngineClient, tokenizer: Tokenizer
       tokenizer.close()
     },
   }
+}
+
+/** The keys of `--api-keys` and `--api-key` together; undefined when neither is set. */
+function readKeys({ apiKey, apiKeys }: Config): readonly ApiKey[] | undefined {
+  if (apiKey === undefined && apiKeys === undefined) return undefined
+  const shared = apiKey === undefined ? [] : [sharedKey(sha256(apiKey))]
+  return apiKeys === undefined ? shared : [...shared, ...readApiKeys(apiKeys)]
 }
 
 /** Reads the head of the file before anything is started, so that a wrong file is told at once. */
@@ -104,6 +118,7 @@ function engineOptions(config: Config): EngineOptions {
       maxNumBatchedTokens: config.maxNumBatchedTokens,
       maxTbtMs: config.maxTbtMs,
       policy: config.policy,
+      serviceClasses: config.serviceClasses,
     },
   }
 }

@@ -27,7 +27,8 @@ export function readConfigFile(path: string, table: SettingTable): ReadonlyMap<s
   return new Map(entries)
 }
 
-function parseYaml(path: string): unknown {
+/** @throws {ServingError} INVALID_CONFIG when the file cannot be read or is not YAML. */
+export function parseYaml(path: string): unknown {
   const content = readText(path)
   try {
     return parse(content)

@@ -59,7 +59,11 @@ function byGroup(table: SettingTable): Map<string, Entry[]> {
 function valueText(known: Setting<unknown>, value: unknown): string {
   if (value === undefined) return `(${known.defaultText ?? 'not set'})`
   if (known.secret) return '(hidden)'
-  return Array.isArray(value) ? value.join(',') : String(value)
+  return Array.isArray(value) ? value.map(partText).join(',') : String(value)
+}
+
+function partText(part: unknown): string {
+  return typeof part === 'object' && part !== null && 'name' in part ? String(part.name) : String(part)
 }
 
 function flagText(key: string, { kind, short }: Setting<unknown>): string {

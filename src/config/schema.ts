@@ -2,8 +2,10 @@
 import { fileURLToPath } from 'node:url'
 
 import type { CacheType } from '../executor/executor-options.ts'
+import { defaultServiceClasses } from '../core/service-class.ts'
 import { devices } from '../ggml/platform.ts'
 import { policyNames } from '../scheduler/policies/index.ts'
+import { serviceClasses } from './service-classes.ts'
 import {
   choice,
   decimal,
@@ -106,6 +108,13 @@ export const settings = {
     default: 'fcfs',
     about: 'Who runs next, and who gives up memory.',
   }),
+  'service-classes': setting(serviceClasses, {
+    group: 'Scheduling',
+    default: defaultServiceClasses,
+    defaultText: 'default, priority, flex, batch',
+    about:
+      'Classes for "service_tier", as YAML: {chat: {ttft-ms: 500, tbt-ms: 80, weight: 8}, bulk: {ttft-ms: 60000, yields: true}}. The first is meant when a request names none.',
+  }),
   host: setting(text, {
     group: 'Server',
     placeholder: 'ADDRESS',
@@ -124,6 +133,13 @@ export const settings = {
     defaultText: 'none: everybody is let in',
     about:
       'Key that clients must send as a bearer token. Prefer the environment: other users see command lines.',
+  }),
+  'api-keys': optionalSetting(text, {
+    group: 'Server',
+    placeholder: 'FILE',
+    defaultText: 'none',
+    about:
+      'YAML file of keys by their SHA-256, with name, weight, classes and limits of each; read again on SIGHUP.',
   }),
   'max-body-bytes': setting(integer(1024), {
     group: 'Server',

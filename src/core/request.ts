@@ -4,11 +4,43 @@ import type { Micros, RequestId } from './units.ts'
 /** Why a sequence ended. `cancelled`: somebody asked; `error`: see the message beside it. */
 export type FinishReason = 'stop' | 'length' | 'cancelled' | 'error'
 
+/** Who asks and how urgent it is: all of a request, beside its lengths, that decides when it runs. */
+export interface ServiceTerms {
+  /** Who is accounted. */
+  readonly tenant: string
+  /** The tenant's share of service against others'; above 0. */
+  readonly weight: number
+  /** The series of requests of one agent or conversation, a name within the tenant; undefined: it stands alone. */
+  readonly program: string | undefined
+  /** When the program's first request arrived; undefined without a program. */
+  readonly programStartedAt: Micros | undefined
+  /** Name of a service class. One that the scheduler does not know counts as the default one. */
+  readonly serviceClass: string
+  /** Within class and tenant, lower is sooner; 0 is usual. */
+  readonly priority: number
+  /** When the whole program should be done; undefined: no matter. */
+  readonly deadline: Micros | undefined
+  /** Requests of the program still to come after this one, as far as the client says. */
+  readonly stagesLeft: number | undefined
+}
+
+/** Of a request that says nothing about itself. */
+export const plainTerms: ServiceTerms = {
+  tenant: 'default',
+  weight: 1,
+  program: undefined,
+  programStartedAt: undefined,
+  serviceClass: 'default',
+  priority: 0,
+  deadline: undefined,
+  stagesLeft: undefined,
+}
+
 /**
  * One sequence to generate, as an engine receives it: tokens in, tokens out. `n` samples are `n` of these.
  * Stop *strings* are not here: whoever detokenises finds them and cancels.
  */
-export interface GenerationRequest {
+export interface GenerationRequest extends ServiceTerms {
   readonly id: RequestId
   readonly promptTokens: readonly number[]
   /** Tokens already generated for this request (it continues after a crash or a move); usually empty. */
@@ -19,8 +51,6 @@ export interface GenerationRequest {
   /** Tokens that end the sequence; the model's own end tokens are added by the engine unless `ignoreEos`. */
   readonly stopTokenIds: readonly number[]
   readonly ignoreEos: boolean
-  /** Who is accounted. */
-  readonly tenant: string
   /** When the server received it. */
   readonly arrivedAt: Micros
 }

@@ -1,3 +1,4 @@
+import type { ServiceClass } from '../core/service-class.ts'
 import type { ExecutorOptions } from '../executor/executor-options.ts'
 import type { PolicyName } from '../scheduler/policies/index.ts'
 
@@ -14,4 +15,5 @@ export interface SchedulerOptions {
   /** Aim for steps no longer than this while anybody decodes; undefined: no aim. */
   readonly maxTbtMs: number | undefined
   readonly policy: PolicyName
+  readonly serviceClasses?: readonly ServiceClass[] | undefined
 }

@@ -33,7 +33,8 @@ export function byteServer(engine: EngineClient, config: Partial<ApiConfig> = {}
     clock: systemClock,
     config: {
       servedModelNames: ['script'],
-      apiKey: undefined,
+      apiKeys: undefined,
+      serviceClasses: ['default', 'priority', 'flex', 'batch'],
       maxBodyBytes: 100_000,
       maxMessages: 100,
       maxChoices: 4,

@@ -1,6 +1,6 @@
 import { greedySampling, type SamplingParams } from '../../src/core/sampling-params.ts'
 import { toRequestId } from '../../src/core/units.ts'
-import type { GenerationRequest } from '../../src/core/request.ts'
+import { plainTerms, type GenerationRequest } from '../../src/core/request.ts'
 import type { EngineClient, SequenceEvent } from '../../src/engine/engine-client.ts'
 import { systemClock } from '../../src/engine/system-clock.ts'
 
@@ -17,6 +17,7 @@ export type RequestFields = Partial<Omit<GenerationRequest, 'sampling' | 'id'>> 
 
 export function createRequest({ id, sampling, ...fields }: RequestFields): GenerationRequest {
   return {
+    ...plainTerms,
     id: toRequestId(id),
     outputTokens: [],
     sampling: { ...greedySampling, ...sampling },

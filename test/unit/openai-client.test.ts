@@ -2,7 +2,9 @@
 import type { AddressInfo } from 'node:net'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sha256 } from '../../src/api/key-ring.ts'
 import { createServer, type ApiServer } from '../../src/api/server.ts'
+import { sharedKey } from '../../src/core/tenant.ts'
 import { InProcessClient } from '../../src/engine/in-process-client.ts'
 import { systemClock } from '../../src/engine/system-clock.ts'
 import { createChatTemplate } from '../../src/text/chat-template.ts'
@@ -29,7 +31,8 @@ beforeAll(async () => {
     clock: systemClock,
     config: {
       servedModelNames: ['yardling'],
-      apiKey: 'secret',
+      apiKeys: [sharedKey(sha256('secret'))],
+      serviceClasses: ['default'],
       maxBodyBytes: 1_000_000,
       maxMessages: 100,
       maxChoices: 8,

@@ -10,6 +10,7 @@ import { checkTokens, roomBehind } from '../generation.ts'
 import { chatLogprobs } from '../logprobs.ts'
 import { chatRequest, type ChatRequest } from '../schemas/chat.ts'
 import { samplingParams } from '../schemas/sampling.ts'
+import { serviceTerms } from '../service-terms.ts'
 
 export function chatCompletions(app: FastifyInstance, context: ApiContext): void {
   app.post('/v1/chat/completions', async (request, reply) => {
@@ -18,6 +19,7 @@ export function chatCompletions(app: FastifyInstance, context: ApiContext): void
     const body = parseBody(chatRequest, request.body)
     checkModelName(context, body.model)
     checkLimits(context, body)
+    const terms = serviceTerms(context, request, body, arrivedAt)
     const info = await requireEngine(context)
     const promptTokens = encodePrompt(context.tokenizer, renderPrompt(context, body))
     const room = roomBehind(info, promptTokens, 'messages')
@@ -31,7 +33,7 @@ export function chatCompletions(app: FastifyInstance, context: ApiContext): void
       stop: body.stop ?? [],
       stopTokenIds: body.stop_token_ids ?? [],
       ignoreEos: body.ignore_eos ?? false,
-      tenant: body.user ?? 'default',
+      terms,
       arrivedAt,
     }))
     return answer(

@@ -8,6 +8,7 @@ import { checkTokens, roomBehind } from '../generation.ts'
 import { completionLogprobs } from '../logprobs.ts'
 import { completionRequest, type CompletionRequest } from '../schemas/completions.ts'
 import { samplingParams } from '../schemas/sampling.ts'
+import { serviceTerms } from '../service-terms.ts'
 
 /** OpenAI's default. */
 const defaultMaxTokens = 16
@@ -18,6 +19,7 @@ export function completions(app: FastifyInstance, context: ApiContext): void {
     const body = parseBody(completionRequest, request.body)
     checkModelName(context, body.model)
     refuseUnsupported(body)
+    const terms = serviceTerms(context, request, body, arrivedAt)
     const info = await requireEngine(context)
     const prompts = promptsOf(context, body)
     const numChoices = prompts.length * (body.n ?? 1)
@@ -36,7 +38,7 @@ export function completions(app: FastifyInstance, context: ApiContext): void {
         stop: body.stop ?? [],
         stopTokenIds: body.stop_token_ids ?? [],
         ignoreEos: body.ignore_eos ?? false,
-        tenant: body.user ?? 'default',
+        terms,
         arrivedAt,
       })),
     )

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { listOf, optional, samplingFields } from './sampling.ts'
+import { termFields } from './terms.ts'
 
 /** Templates ask whether a field is there (`'tool_calls' in message`): one that is not set must not be. */
 const withoutUnset = <T extends object>(value: T): T =>
@@ -44,6 +45,7 @@ const tool = z.object({
 
 export const chatRequest = z.object({
   ...samplingFields,
+  ...termFields,
   messages: listOf(message, { min: 1 }),
   max_completion_tokens: optional(z.number().int().min(1)),
   logprobs: optional(z.boolean()),

@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import { listOf, optional, samplingFields } from './sampling.ts'
+import { termFields } from './terms.ts'
 
 const tokenIds = listOf(z.number().int().nonnegative(), { min: 1 })
 
 export const completionRequest = z.object({
   ...samplingFields,
+  ...termFields,
   prompt: z.union(
     [z.string(), tokenIds, listOf(z.string(), { min: 1 }), listOf(tokenIds, { min: 1 })],
     'expected a string, token ids, or a list of either',

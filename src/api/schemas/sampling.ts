@@ -71,7 +71,6 @@ export const samplingFields = {
   stream: optional(z.boolean()),
   stream_options: optional(z.object({ include_usage: optional(z.boolean()) })),
   ignore_eos: optional(z.boolean()),
-  user: optional(z.string().max(512)),
 } as const
 
 const samplingSchema = z.object(samplingFields)

@@ -1,0 +1,37 @@
+import { createHash } from 'node:crypto'
+import { ServingError } from '../core/errors.ts'
+import type { ApiKey } from '../core/tenant.ts'
+
+export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+/**
+ * Which keys open the server. Keys are found by their hash, so that how long a look takes tells nothing about any key.
+ * Without keys everybody is let in.
+ */
+export class KeyRing {
+  readonly #keys = new Map<string, ApiKey>()
+  readonly #isOpen: boolean
+
+  constructor(keys: readonly ApiKey[] | undefined) {
+    this.#isOpen = keys === undefined
+    this.replace(keys ?? [])
+  }
+
+  /** From the next request on only these open it. An open server stays open. */
+  replace(keys: readonly ApiKey[]): void {
+    this.#keys.clear()
+    for (const key of keys) this.#keys.set(key.sha256, key)
+  }
+
+  /**
+   * The key in an `Authorization` header; undefined when none is needed.
+   * @throws {ServingError} UNAUTHORIZED
+   */
+  find(authorization: string | undefined): ApiKey | undefined {
+    if (this.#isOpen) return undefined
+    const given = /^Bearer +(.+)$/i.exec(authorization ?? '')?.[1]
+    const key = given === undefined ? undefined : this.#keys.get(sha256(given))
+    if (key !== undefined) return key
+    throw new ServingError('UNAUTHORIZED', 'A valid API key is needed: Authorization: Bearer KEY.')
+  }
+}
