@@ -7,8 +7,8 @@ import type { StepPlan } from '../scheduler/step-plan.ts'
 export interface Executor {
   readonly model: ExecutorModel
   /**
-   * Computes the plan's KV and logits. `needs[i]` says how much of entry i's row the sampler will look at.
-   * The rows of the result are valid until the next call.
+   * Does the plan's copies, then computes its KV and logits. `needs[i]` says how much of entry i's row the sampler
+   * will look at. The rows of the result are valid until the next call.
    */
   execute(plan: StepPlan, needs: readonly LogitsNeed[]): Promise<StepResult>
   close(): Promise<void>

@@ -20,6 +20,7 @@ function plan(...entries: PlanEntry[]): StepPlan {
     entries,
     numTokens: entries.reduce((sum, { tokens }) => sum + tokens.length, 0),
     preempted: [],
+    copies: [],
   }
 }
 
@@ -50,6 +51,27 @@ describe('the fake executor', () => {
     const clean = await bestAfter(executor, entry(tokens, 0, [extent(0, 2)]))
     await bestAfter(executor, entry([7, 7], 0, [extent(1, 1)]))
     expect(await bestAfter(executor, entry([9], 5, [extent(0, 2)]))).not.toBe(clean)
+  })
+
+  it('copies blocks before it computes', async () => {
+    const whole = await bestAfter(new FakeExecutor(size), entry(tokens, 0, [extent(0, 2)]))
+    const executor = new FakeExecutor(size)
+    await bestAfter(executor, entry([...tokens.slice(0, 5), 8, 8, 8], 0, [extent(0, 2)]))
+    const tail = { from: toBlockId(1), to: toBlockId(9), numTokens: 1 }
+    const forked = entry(tokens.slice(5), 5, [extent(0, 1), extent(9, 1)])
+    const other = entry([2], 5, [extent(0, 2)])
+    const { rows } = await executor.execute({ ...plan(forked, other), copies: [tail] }, [best, best])
+    expect(rows[0]!.topIds[0]).toBe(whole)
+  })
+
+  it('refuses copies whose order would matter', async () => {
+    const copy = (from: number, to: number) => ({ from: toBlockId(from), to: toBlockId(to), numTokens: 4 })
+    for (const copies of [
+      [copy(1, 2), copy(3, 2)],
+      [copy(1, 2), copy(2, 3)],
+    ]) {
+      await expect(new FakeExecutor(size).execute({ ...plan(), copies }, [])).rejects.toThrow(InvariantError)
+    }
   })
 
   it.each([

@@ -58,6 +58,7 @@ export class FakeExecutor implements Executor {
     invariant(needs.length === plan.entries.length, 'one need for each entry')
     const startedAt = performance.now()
     for (const row of this.#lastRows) row.fill(Number.NaN)
+    this.#copy(plan)
     this.#write(plan)
     const logits = plan.entries.map((entry) => (entry.samples ? this.#logitsOf(entry) : undefined))
     this.#lastRows = logits.filter((row) => row !== undefined)
@@ -72,6 +73,21 @@ export class FakeExecutor implements Executor {
 
   close(): Promise<void> {
     return Promise.resolve()
+  }
+
+  #copy({ copies, step }: StepPlan): void {
+    const { blockSize, numBlocks } = this.model
+    const sources = new Set(copies.map(({ from }) => from))
+    const targets = new Set(copies.map(({ to }) => to))
+    invariant(targets.size === copies.length, `a block is copied to twice in step ${step}`)
+    for (const { from, to, numTokens } of copies) {
+      invariant(
+        Math.max(from, to) < numBlocks && numTokens <= blockSize,
+        `a copy beyond the pool or its block`,
+      )
+      invariant(!sources.has(to), `block ${to} is copied to and from in step ${step}`)
+      this.#slots.copyWithin(to * blockSize, from * blockSize, from * blockSize + numTokens)
+    }
   }
 
   #write(plan: StepPlan): void {

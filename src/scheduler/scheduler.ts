@@ -158,7 +158,7 @@ export class Scheduler {
     if (entries.length === 0) return undefined
     this.#work = this.#budget.work
     const numTokens = this.#work.numDecodes + this.#work.numPrefillTokens
-    this.#inFlight = { step: ++this.#step, entries, numTokens, preempted }
+    this.#inFlight = { step: ++this.#step, entries, numTokens, preempted, copies: [] }
     return this.#inFlight
   }
 

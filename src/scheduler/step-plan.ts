@@ -1,4 +1,4 @@
-import type { RequestId, SequenceId } from '../core/units.ts'
+import type { BlockId, RequestId, SequenceId } from '../core/units.ts'
 import type { Extent } from '../kvcache/extent.ts'
 
 /** What one sequence does in a step: the tokens at [position, position + tokens.length) are computed. */
@@ -15,6 +15,13 @@ export interface PlanEntry {
   readonly samples: boolean
 }
 
+/** The first `numTokens` token slots of one block are to become those of another; whoever copies may copy all. */
+export interface BlockCopy {
+  readonly from: BlockId
+  readonly to: BlockId
+  readonly numTokens: number
+}
+
 /** One step, as plain data: loggable, diffable, replayable. The only thing an executor sees. */
 export interface StepPlan {
   readonly step: number
@@ -22,4 +29,9 @@ export interface StepPlan {
   readonly numTokens: number
   /** Sequences that lost their blocks in this step and went back to waiting. */
   readonly preempted: readonly SequenceId[]
+  /**
+   * Done before anything is computed, in any order: no block is the target of two, or the source of one and the
+   * target of another.
+   */
+  readonly copies: readonly BlockCopy[]
 }

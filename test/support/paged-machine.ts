@@ -17,6 +17,10 @@ export class PagedMachine {
 
   /** The next token of each entry that samples. */
   execute(plan: StepPlan): (number | undefined)[] {
+    for (const { from, to, numTokens } of plan.copies) {
+      const start = from * this.#blockSize
+      this.#slots.copyWithin(to * this.#blockSize, start, start + numTokens)
+    }
     const slotsOfEntries = plan.entries.map(({ extents }) =>
       extents.flatMap(({ start, length }) =>
         Array.from({ length: length * this.#blockSize }, (_, offset) => start * this.#blockSize + offset),

@@ -50,7 +50,7 @@ export class SingleSequence {
       extents: [{ start: toBlockId(0), length: model.numBlocks }],
       samples: true,
     }
-    const plan = { step: this.#step++, entries: [entry], numTokens: tokens.length, preempted: [] }
+    const plan = { step: this.#step++, entries: [entry], numTokens: tokens.length, preempted: [], copies: [] }
     const { rows } = await this.#executor.execute(plan, [{ kind: 'argmax' }])
     this.#length += tokens.length
     return rows[0] as LogitsRow
