@@ -1,8 +1,9 @@
 /** Loads an engine through its client, as the API does, and times what comes back. */
 import { greedySampling } from '../src/core/sampling-params.ts'
 import { plainTerms, type GenerationRequest } from '../src/core/request.ts'
-import type { RandomStream } from '../src/core/random.ts'
+import { RandomStream } from '../src/core/random.ts'
 import { micros, toRequestId } from '../src/core/units.ts'
+import { createEngine, type Carrier } from '../src/engine/create-engine.ts'
 import type { EngineClient } from '../src/engine/engine-client.ts'
 import type { StepPhases } from '../src/engine/protocol.ts'
 import { median } from './report.ts'
@@ -18,6 +19,43 @@ export interface Load {
   readonly client: EngineClient
   readonly random: RandomStream
   readonly vocabSize: number
+}
+
+export interface LoadOptions {
+  readonly modelPath: string
+  readonly numThreads: number
+  readonly maxNumSeqs: number
+  readonly device?: 'cpu'
+  readonly carrier?: Carrier
+  readonly batchInvariant?: boolean
+}
+
+/** Starts an engine with 1,024 tokens of KV for each sequence. The caller closes `client`. */
+export async function openLoad(options: LoadOptions): Promise<Load> {
+  const { modelPath, numThreads, maxNumSeqs, batchInvariant = false } = options
+  const maxModelLen = 1024
+  const client = createEngine(
+    {
+      executor: {
+        kind: 'ggml',
+        modelPath,
+        device: options.device ?? 'cpu',
+        numThreads,
+        maxModelLen,
+        kvCacheTokens: maxNumSeqs * maxModelLen,
+        blockSize: 32,
+        cacheTypeK: 'f16',
+        cacheTypeV: 'f16',
+        batchInvariant,
+        maxNumSeqs,
+        maxNumBatchedTokens: 512,
+      },
+      scheduler: { maxNumSeqs, maxNumBatchedTokens: 512, maxTbtMs: undefined, policy: 'fcfs' },
+    },
+    options.carrier ?? 'in-process',
+  )
+  const { vocabSize } = await client.ready()
+  return { client, random: new RandomStream(1), vocabSize }
 }
 
 let numRequests = 0

@@ -7,9 +7,8 @@
  * the peer's loop feeds random tokens and samples nothing. Rounds alternate who goes first; the table has medians.
  */
 import { parseArgs } from 'node:util'
-import { RandomStream } from '../src/core/random.ts'
-import { createEngine, type Carrier } from '../src/engine/create-engine.ts'
-import { measureDecode, measurePrefill, type DecodeResult, type Load } from './engine-load.ts'
+import type { Carrier } from '../src/engine/create-engine.ts'
+import { measureDecode, measurePrefill, openLoad, type DecodeResult, type Load } from './engine-load.ts'
 import { runPeer } from './peer.ts'
 import { median, table } from './report.ts'
 
@@ -118,35 +117,18 @@ function report(): string {
   )
 }
 
-const maxNumSeqs = Math.max(...batches)
-const maxModelLen = 1024
-const client = createEngine(
-  {
-    executor: {
-      kind: 'ggml',
-      modelPath,
-      device: values.device as 'cpu',
-      numThreads,
-      maxModelLen,
-      kvCacheTokens: maxNumSeqs * maxModelLen,
-      blockSize: 32,
-      cacheTypeK: 'f16',
-      cacheTypeV: 'f16',
-      batchInvariant: false,
-      maxNumSeqs,
-      maxNumBatchedTokens: 512,
-    },
-    scheduler: { maxNumSeqs, maxNumBatchedTokens: 512, maxTbtMs: undefined, policy: 'fcfs' },
-  },
-  values.carrier as Carrier,
-)
-const { vocabSize } = await client.ready()
-const load: Load = { client, random: new RandomStream(1), vocabSize }
+const load = await openLoad({
+  modelPath,
+  device: values.device as 'cpu',
+  numThreads,
+  maxNumSeqs: Math.max(...batches),
+  carrier: values.carrier as Carrier,
+})
 await measureDecode(load, 1, { promptTokens: decodePrompt, numSteps: 8 })
 for (let round = 0; round < numRounds; round += 1) {
   if (round % 2 === 0) await measureOurs(load)
   if (program !== undefined) await measurePeer(program, modelPath)
   if (round % 2 === 1) await measureOurs(load)
 }
-await client.close()
+await load.client.close()
 process.stdout.write(report())
