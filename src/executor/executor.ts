@@ -29,8 +29,8 @@ export interface ExecutorModel {
 export type LogitsNeed =
   | { readonly kind: 'none' }
   | { readonly kind: 'argmax' }
-  /** `inverseTemperature` 1/T (finite, > 0) at which `logSumExp` may be asked for besides 1. */
-  | { readonly kind: 'top'; readonly inverseTemperature: number }
+  /** `logSumExpAt`: the inverse temperatures (finite, > 0; two at most) at which `logSumExp` is cheap. */
+  | { readonly kind: 'top'; readonly logSumExpAt: readonly number[] }
   | { readonly kind: 'full' }
 
 /** One row of logits, seen through what was prepared for it; anything else is fetched on demand. */
@@ -39,7 +39,7 @@ export interface LogitsRow {
   /** The best tokens in descending order of logit, ties to the lower id. At least one. */
   readonly topIds: ArrayLike<number>
   readonly topLogits: ArrayLike<number>
-  /** log of the sum over the vocabulary of exp(logit * inverseTemperature). May read the whole row. */
+  /** log of the sum over the vocabulary of exp(logit * inverseTemperature). Reads the whole row where the need did not name it. */
   logSumExp(inverseTemperature: number): number
   logitOf(tokenId: number): number
   /** The whole row, `vocabSize` wide: costly, for the rare request that needs it. */

@@ -112,7 +112,7 @@ describe('the fake executor', () => {
 
   it('shows a mass that makes its logits a distribution', async () => {
     const executor = new FakeExecutor(size)
-    const need = { kind: 'top', inverseTemperature: 0.5 } as const
+    const need = { kind: 'top', logSumExpAt: [0.5] } as const
     const { rows } = await executor.execute(plan(entry([1], 0, [extent(0, 1)])), [need])
     const row = rows[0]!
     const mass = row.full().reduce((sum, logit) => sum + Math.exp(logit * 0.5 - row.logSumExp(0.5)), 0)

@@ -15,7 +15,7 @@ import type { KvPool } from './kv-pool.ts'
 import { logitsRow, type LogitsMemory } from './logits-rows.ts'
 import { StepGraph, type GraphEnvironment, type OutputTensor, type StepOutputs } from './step-graph.ts'
 import { StepInputs } from './step-inputs.ts'
-import { shapeOf, sharedInverseTemperature, slotRuns, type PadRows } from './step-shape.ts'
+import { demandsOf, shapeOf, slotRuns, type MassReduction, type PadRows } from './step-shape.ts'
 
 /** Graphs of decode steps of every usual batch size, and some of prefill chunks. */
 const maxCachedGraphs = 48
@@ -58,16 +58,16 @@ export class GgmlExecutor implements Executor {
   async execute(plan: StepPlan, needs: readonly LogitsNeed[]): Promise<StepResult> {
     const startedAt = performance.now()
     const runs = plan.entries.map((entry) => slotRuns(entry, this.model.blockSize))
-    const shape = shapeOf(plan, needs, runs, this.#parts.padRows)
+    const demands = demandsOf(plan, needs, this.model.vocabSize)
+    const shape = shapeOf(plan, demands, runs, this.#parts.padRows)
     invariant(shape.numRows <= this.#parts.maxRows, `a step of ${shape.numRows} rows is too large`)
     const graph = this.#graphs.get(shape.key, () => new StepGraph(this.#environment, shape))
-    const inverseTemperature = sharedInverseTemperature(needs)
-    graph.fill(plan, runs, inverseTemperature)
+    graph.fill(plan, runs, demands.reductions)
     const builtAt = performance.now()
     await this.#environment.backend.compute(graph.graph)
     const computedAt = performance.now()
     return {
-      rows: this.#rows(plan, graph, inverseTemperature),
+      rows: this.#rows(plan, graph, demands.reductions),
       buildMicros: Math.round((builtAt - startedAt) * 1000),
       computeMicros: Math.round((computedAt - builtAt) * 1000),
     }
@@ -81,33 +81,39 @@ export class GgmlExecutor implements Executor {
     return Promise.resolve()
   }
 
-  #rows(plan: StepPlan, graph: StepGraph, inverseTemperature: number | undefined): (LogitsRow | undefined)[] {
+  #rows(plan: StepPlan, graph: StepGraph, reductions: readonly MassReduction[]): (LogitsRow | undefined)[] {
     if (graph.outputs === undefined) return plan.entries.map(() => undefined)
-    const memory = this.#results(graph, graph.outputs, inverseTemperature)
+    const memory = this.#results(graph, graph.outputs, reductions)
     let output = 0
     return plan.entries.map((entry) => (entry.samples ? logitsRow(memory, output++) : undefined))
   }
 
-  #results(graph: StepGraph, outputs: StepOutputs, inverseTemperature: number | undefined): LogitsMemory {
+  #results(graph: StepGraph, outputs: StepOutputs, reductions: readonly MassReduction[]): LogitsMemory {
     const { vocabSize } = this.model
     const { numOutputs, topK } = graph.shape
-    const floats = (output: OutputTensor) => new Float32Array(...this.#host(output, vocabSize * numOutputs))
+    const numPicked = topK * numOutputs
+    const floats = (output: OutputTensor) => new Float32Array(...this.#host(output, 0, numPicked))
     return {
-      logits: floats(outputs.logits),
-      topIds: new Int32Array(...this.#host(outputs.topIds, topK * numOutputs)),
-      topK,
       vocabSize,
-      probabilities: outputs.probabilities === undefined ? undefined : floats(outputs.probabilities),
-      inverseTemperature,
+      topK,
+      topIds: new Int32Array(...this.#host(outputs.topIds, 0, numPicked)),
+      topLogits: floats(outputs.topLogits),
+      masses: reductions.map(({ inverseTemperatures }, index) => ({
+        inverseTemperatures,
+        shares: floats(outputs.shares[index] as OutputTensor),
+      })),
+      row: (index) => new Float32Array(...this.#host(outputs.logits, index * vocabSize, vocabSize)),
     }
   }
 
-  /** 4-byte elements of the compute buffer, in place on the CPU, copied from a device. */
-  #host({ tensor, address }: OutputTensor, length: number): [ArrayBuffer, number, number] {
+  /** 4-byte elements of the compute buffer from `start` on, in place on the CPU, copied from a device. */
+  #host(output: OutputTensor, start: number, length: number): [ArrayBuffer, number, number] {
     const { compute, backend } = this.#environment
-    if (this.#memory !== undefined) return [this.#memory, address - compute.address, length]
+    if (this.#memory !== undefined) {
+      return [this.#memory, output.address - compute.address + start * 4, length]
+    }
     const copy = new ArrayBuffer(length * 4)
-    backend.ggml.getTensor(tensor, addressOf(new Uint8Array(copy)), 0, length * 4)
+    backend.ggml.getTensor(output.tensor, addressOf(new Uint8Array(copy)), start * 4, length * 4)
     return [copy, 0, length]
   }
 }

@@ -6,15 +6,22 @@ import type { LogitsRow } from './executor.ts'
 
 /** The host's view of a step's results. */
 export interface LogitsMemory {
-  /** F32, row after row of `vocabSize`. */
-  readonly logits: Float32Array
-  /** I32, row after row of `topK`, unordered. */
-  readonly topIds: Int32Array
-  readonly topK: number
   readonly vocabSize: number
-  /** softmax(logits * inverseTemperature), where the graph made it. */
-  readonly probabilities: Float32Array | undefined
-  readonly inverseTemperature: number | undefined
+  readonly topK: number
+  /** Row after row of `topK`, unordered; and their logits. */
+  readonly topIds: Int32Array
+  readonly topLogits: Float32Array
+  readonly masses: readonly RowMasses[]
+  /** A whole row of logits: in place, or fetched from a device. */
+  row(index: number): Float32Array
+}
+
+/** The result of one reduction. */
+export interface RowMasses {
+  /** 1/T of each row. */
+  readonly inverseTemperatures: readonly number[]
+  /** softmax(logits / T) of the top tokens. */
+  readonly shares: Float32Array
 }
 
 export function logitsRow(memory: LogitsMemory, index: number): LogitsRow {
@@ -26,15 +33,20 @@ class MemoryRow implements LogitsRow {
   readonly topIds: ArrayLike<number>
   readonly topLogits: ArrayLike<number>
   readonly #memory: LogitsMemory
-  readonly #start: number
+  readonly #index: number
+  /** Where the best of this row's top tokens stands in the memory. */
+  readonly #best: number
+  #whole: Float32Array | undefined
 
   constructor(memory: LogitsMemory, index: number) {
     this.#memory = memory
+    this.#index = index
     this.vocabSize = memory.vocabSize
-    this.#start = index * memory.vocabSize
-    const ids = memory.topIds.slice(index * memory.topK, (index + 1) * memory.topK)
-    const logits = Float32Array.from(ids, (id) => this.logitOf(id))
+    const start = index * memory.topK
+    const ids = memory.topIds.slice(start, start + memory.topK)
+    const logits = memory.topLogits.slice(start, start + memory.topK)
     sortDescending(ids, logits)
+    this.#best = memory.topIds.indexOf(ids[0] ?? 0, start)
     const count = decidedCount(logits, memory.topK >= memory.vocabSize)
     if (count > 0) {
       this.topIds = ids.subarray(0, count)
@@ -47,15 +59,15 @@ class MemoryRow implements LogitsRow {
   }
 
   logitOf(tokenId: number): number {
-    return this.#memory.logits[this.#start + tokenId] ?? Number.NEGATIVE_INFINITY
+    return this.full()[tokenId] ?? Number.NEGATIVE_INFINITY
   }
 
   logSumExp(inverseTemperature: number): number {
-    const { probabilities } = this.#memory
-    const best = this.topIds[0] ?? 0
     const scaled = (this.topLogits[0] ?? 0) * inverseTemperature
-    if (probabilities !== undefined && this.#memory.inverseTemperature === inverseTemperature) {
-      return scaled - Math.log(probabilities[this.#start + best] ?? 0)
+    for (const { inverseTemperatures, shares } of this.#memory.masses) {
+      if (inverseTemperatures[this.#index] === inverseTemperature) {
+        return scaled - Math.log(shares[this.#best] ?? 0)
+      }
     }
     let sum = 0
     for (const logit of this.full()) sum += Math.exp(logit * inverseTemperature - scaled)
@@ -63,7 +75,8 @@ class MemoryRow implements LogitsRow {
   }
 
   full(): Float32Array {
-    return this.#memory.logits.subarray(this.#start, this.#start + this.vocabSize)
+    this.#whole ??= this.#memory.row(this.#index)
+    return this.#whole
   }
 }
 

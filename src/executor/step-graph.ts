@@ -13,7 +13,7 @@ import type { StepPlan } from '../scheduler/step-plan.ts'
 import type { KvPool } from './kv-pool.ts'
 import { KvView, type SlotRun } from './kv-view.ts'
 import type { StepInputs } from './step-inputs.ts'
-import type { StepShape } from './step-shape.ts'
+import type { MassKind, MassReduction, StepShape } from './step-shape.ts'
 
 /** What all graphs of an executor share. */
 export interface GraphEnvironment {
@@ -33,10 +33,11 @@ export interface OutputTensor {
 export interface StepOutputs {
   /** F32 [vocab, outputs]. */
   readonly logits: OutputTensor
-  /** I32 [topK, outputs], in no particular order. */
+  /** I32 [topK, outputs], in no particular order; and their logits, F32. */
   readonly topIds: OutputTensor
-  /** F32 [vocab, outputs]; undefined when no row needs its mass. */
-  readonly probabilities: OutputTensor | undefined
+  readonly topLogits: OutputTensor
+  /** F32 [topK, outputs] for each reduction: their part of the row's mass. */
+  readonly shares: readonly OutputTensor[]
 }
 
 interface EntryNodes {
@@ -54,7 +55,8 @@ export class StepGraph {
   readonly #builder: GraphBuilder
   readonly #entries: EntryNodes[]
   readonly #tensors: { tokens: Pointer; positions: Pointer; slots: Pointer; outputRows: Pointer | undefined }
-  #softMaxNode: Pointer | undefined
+  /** For each reduction the node that takes the temperature, or the input that takes one for each row. */
+  readonly #massNodes: Pointer[] = []
 
   constructor(environment: GraphEnvironment, shape: StepShape) {
     const { backend, inputs, compute, pool } = environment
@@ -85,7 +87,7 @@ export class StepGraph {
   }
 
   /** Writes this step's inputs and points the graph at its KV. */
-  fill(plan: StepPlan, runs: readonly (readonly SlotRun[])[], inverseTemperature: number | undefined): void {
+  fill(plan: StepPlan, runs: readonly (readonly SlotRun[])[], reductions: readonly MassReduction[]): void {
     const { inputs } = this.#environment
     this.#fillRows(plan, runs)
     inputs.beginMasks(maskElements(plan))
@@ -100,13 +102,23 @@ export class StepGraph {
       this.#context.setData(nodes.mask, address)
       inputs.uploadMask(nodes.mask, address, numKeys * numTokens)
     })
-    if (this.#softMaxNode !== undefined && inverseTemperature !== undefined) {
-      this.#context.setFloatParam(this.#softMaxNode, 0, inverseTemperature)
-    }
+    reductions.forEach((reduction, index) => this.#fillReduction(reduction, index))
   }
 
   close(): void {
     this.#context.close()
+  }
+
+  #fillReduction({ kind, inverseTemperatures }: MassReduction, index: number): void {
+    const node = this.#massNodes[index]
+    const factors = this.#environment.inputs.rowFactors[index]
+    if (node === undefined || factors === undefined) return
+    if (kind === 'one') {
+      this.#context.setFloatParam(node, 0, inverseTemperatures[0] ?? 1)
+      return
+    }
+    factors.values.set(inverseTemperatures)
+    this.#environment.inputs.upload(node, factors, inverseTemperatures.length)
   }
 
   #fillRows(plan: StepPlan, runs: readonly (readonly SlotRun[])[]): void {
@@ -147,16 +159,30 @@ export class StepGraph {
     const wanted = builder.view2d(logits, [vocabSize, this.shape.numOutputs], vocabSize * 4, 0)
     const topIds = builder.topK(wanted, this.shape.topK)
     builder.expand(topIds)
-    if (this.shape.softMax) {
-      this.#softMaxNode = builder.softMax(wanted, 1)
-      builder.expand(this.#softMaxNode)
-    }
     const output = (tensor: Pointer) => ({ tensor, address: this.#context.data(tensor) })
-    return {
-      logits: output(wanted),
-      topIds: output(topIds),
-      probabilities: this.#softMaxNode === undefined ? undefined : output(this.#softMaxNode),
+    const pickBest = (values: Pointer, address: Pointer) => output(builder.pick(values, topIds, address))
+    const pickedBytes = this.shape.topK * this.shape.numOutputs * 4
+    const topLogits = pickBest(wanted, builder.arena.take(pickedBytes))
+    const shares = this.shape.masses.map((kind, index) => {
+      const address = builder.arena.take(pickedBytes)
+      const mark = builder.arena.mark()
+      const share = pickBest(this.#addSoftMax(wanted, kind, index), address)
+      builder.arena.reset(mark)
+      return share
+    })
+    return { logits: output(wanted), topIds: output(topIds), topLogits, shares }
+  }
+
+  #addSoftMax(logits: Pointer, kind: MassKind, index: number): Pointer {
+    const builder = this.#builder
+    if (kind === 'one') {
+      this.#massNodes[index] = builder.softMax(logits, 1)
+      return this.#massNodes[index]
     }
+    const address = this.#environment.inputs.rowFactors[index]?.address ?? 0
+    const factors = builder.tensor(ggmlType.f32, 1, this.shape.numOutputs, address)
+    this.#massNodes[index] = factors
+    return builder.softMaxInPlace(builder.scaleRows(logits, factors))
   }
 
   /** Stores this step's k and v, then lets every sequence attend to its own KV. */

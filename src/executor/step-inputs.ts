@@ -11,16 +11,21 @@ const halfMinusInfinity = 0xfc00
 const halfZero = 0
 
 /** One of the inputs: its JavaScript side, and where the graph finds it. */
-export interface InputArray {
-  readonly values: Int32Array
+export interface InputArray<Values extends Int32Array | Float32Array = Int32Array> {
+  readonly values: Values
   readonly address: Pointer
 }
+
+/** How many log-sum-exps a row may ask for. */
+const maxReductions = 2
 
 export class StepInputs {
   readonly tokens: InputArray
   readonly positions: InputArray
   readonly slots: InputArray
   readonly outputRows: InputArray
+  /** Factors of the output rows, for one reduction each. */
+  readonly rowFactors: readonly InputArray<Float32Array>[]
   readonly #backend: Backend
   #mask: Uint16Array
   #maskAddress: Pointer
@@ -28,10 +33,11 @@ export class StepInputs {
 
   constructor(backend: Backend, maxRows: number, maxOutputs: number) {
     this.#backend = backend
-    this.tokens = this.#array(maxRows)
-    this.positions = this.#array(maxRows)
-    this.slots = this.#array(maxRows)
-    this.outputRows = this.#array(maxOutputs)
+    this.tokens = this.#array(new Int32Array(maxRows))
+    this.positions = this.#array(new Int32Array(maxRows))
+    this.slots = this.#array(new Int32Array(maxRows))
+    this.outputRows = this.#array(new Int32Array(maxOutputs))
+    this.rowFactors = Array.from({ length: maxReductions }, () => this.#array(new Float32Array(maxOutputs)))
     this.#mask = new Uint16Array(0)
     this.#maskAddress = 0
   }
@@ -58,7 +64,7 @@ export class StepInputs {
   }
 
   /** Sends an input to the device; nothing to do where the graph reads our memory. */
-  upload(tensor: Pointer, { values }: InputArray, count: number): void {
+  upload(tensor: Pointer, { values }: InputArray<Int32Array | Float32Array>, count: number): void {
     if (this.#backend.isCpu || count === 0) return
     this.#backend.ggml.setTensor(tensor, addressOf(bytesOf(values)), 0, count * 4)
   }
@@ -69,18 +75,17 @@ export class StepInputs {
     this.#backend.ggml.setTensor(tensor, host, 0, numElements * 2)
   }
 
-  #array(length: number): InputArray {
-    const values = new Int32Array(length)
+  #array<Values extends Int32Array | Float32Array>(values: Values): InputArray<Values> {
     return { values, address: this.#addressFor(values) }
   }
 
-  #addressFor(values: Int32Array | Uint16Array): Pointer {
+  #addressFor(values: Int32Array | Float32Array | Uint16Array): Pointer {
     const bytes = bytesOf(values)
     if (this.#backend.isCpu) return addressOf(bytes)
     return this.#backend.ggml.bufferBase(this.#backend.allocate(bytes.length))
   }
 }
 
-function bytesOf(values: Int32Array | Uint16Array): Uint8Array {
+function bytesOf(values: Int32Array | Float32Array | Uint16Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 }

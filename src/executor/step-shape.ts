@@ -18,17 +18,41 @@ export interface StepShape {
   readonly numOutputRows: number
   /** How many of the best tokens are selected per row. */
   readonly topK: number
-  /** Which rows need the mass of their distribution: none, or one softmax over all rows. */
-  readonly softMax: boolean
+  /** The reductions of the output rows to their masses. */
+  readonly masses: readonly MassKind[]
+}
+
+/** `one`: all rows at one temperature. `each`: every row at its own, which costs another pass over the rows. */
+export type MassKind = 'one' | 'each'
+
+/** One log-sum-exp for every output row. */
+export interface MassReduction {
+  readonly kind: MassKind
+  /** 1/T of each output row. */
+  readonly inverseTemperatures: readonly number[]
+}
+
+/** What a step's samplers will look at. */
+export interface RowDemands {
+  readonly topK: number
+  readonly reductions: readonly MassReduction[]
 }
 
 /** Enough to see that the best token has no equal; a tie is settled on the whole row. */
 const topKGreedy = 4
 const topKSampling = 64
 
+export function demandsOf(plan: StepPlan, needs: readonly LogitsNeed[], vocabSize: number): RowDemands {
+  const sampling = needs.some((need) => need.kind === 'top')
+  return {
+    topK: Math.min(sampling ? topKSampling : topKGreedy, vocabSize),
+    reductions: massReductions(plan, needs),
+  }
+}
+
 export function shapeOf(
   plan: StepPlan,
-  needs: readonly LogitsNeed[],
+  { topK, reductions }: RowDemands,
   runs: readonly SlotRun[][],
   pad: PadRows,
 ): StepShape {
@@ -38,33 +62,43 @@ export function shapeOf(
     samples: entry.samples,
   }))
   const numOutputs = entries.reduce((count, entry) => count + (entry.samples ? 1 : 0), 0)
-  const sampling = needs.some((need) => need.kind === 'top')
-  const topK = sampling ? topKSampling : topKGreedy
-  const softMax = sharedInverseTemperature(needs) !== undefined
+  const masses = reductions.map(({ kind }) => kind)
   const list = entries
     .map((entry) => `${entry.numTokens}.${entry.numExtents}${entry.samples ? '!' : ''}`)
     .join(',')
   return {
-    key: `${list}/${topK}/${softMax ? 1 : 0}`,
+    key: `${list}/${topK}/${masses.join()}`,
     entries,
     numTokens: plan.numTokens,
     numRows: pad(plan.numTokens),
     numOutputs,
     numOutputRows: numOutputs === 0 ? 0 : pad(numOutputs),
     topK,
-    softMax,
+    masses,
   }
 }
 
-/** The 1/T of all sampling rows when they agree; undefined when they differ or none samples. */
-export function sharedInverseTemperature(needs: readonly LogitsNeed[]): number | undefined {
-  let shared: number | undefined
-  for (const need of needs) {
-    if (need.kind !== 'top') continue
-    if (shared !== undefined && shared !== need.inverseTemperature) return undefined
-    shared = need.inverseTemperature
-  }
-  return shared
+const none: readonly number[] = []
+
+/** Log-sum-exps that the needs ask for, in as few passes over the rows as the longest list has. */
+function massReductions(plan: StepPlan, needs: readonly LogitsNeed[]): MassReduction[] {
+  const asked: (readonly number[])[] = []
+  let numReductions = 0
+  plan.entries.forEach(({ samples }, index) => {
+    if (!samples) return
+    const need = needs[index]
+    const wanted = need?.kind === 'top' ? need.logSumExpAt : none
+    asked.push(wanted)
+    numReductions = Math.max(numReductions, wanted.length)
+  })
+  return Array.from({ length: numReductions }, (_, slot) => {
+    const first = asked.find((wanted) => wanted.length > slot)?.[slot] ?? 1
+    const inverseTemperatures = asked.map((wanted) => wanted[slot] ?? first)
+    return {
+      kind: inverseTemperatures.every((value) => value === first) ? 'one' : 'each',
+      inverseTemperatures,
+    }
+  })
 }
 
 /** Rows of a matrix product as the kernels should see them. */

@@ -27,6 +27,11 @@ export function toDrawRules(params: SamplingParams): DrawRules {
   }
 }
 
+/** Nothing but top-p limits the draw: it needs the mass of the whole row. */
+export function drawsFromWholeRow({ topK, logMinP }: DrawRules): boolean {
+  return topK === Infinity && logMinP === -Infinity
+}
+
 /** Covers the rounding of sums of up to a million weights. */
 const sumSlack = 1 + 1e-9
 

@@ -276,10 +276,15 @@ describe('what a sampler asks of the executor', () => {
     createSampler({ ...greedySampling, ...params }, [], []).need()
 
   it('is the best token alone for plain greedy', () => expect(need({})).toEqual({ kind: 'argmax' }))
-  it('is the best few with the mass at its temperature otherwise', () => {
-    expect(need({ temperature: 0.5 })).toEqual({ kind: 'top', inverseTemperature: 2 })
-    expect(need({ topLogprobs: 0 })).toEqual({ kind: 'top', inverseTemperature: 1 })
-    expect(need({ presencePenalty: 1 })).toEqual({ kind: 'top', inverseTemperature: 1 })
+  it('is the best few otherwise, with the masses that it will look at', () => {
+    const top = (...logSumExpAt: number[]) => ({ kind: 'top', logSumExpAt })
+    expect(need({ temperature: 0.5 })).toEqual(top(2))
+    expect(need({ temperature: 0.5, topLogprobs: 0 })).toEqual(top(2, 1))
+    expect(need({ temperature: 1, topLogprobs: 0 })).toEqual(top(1))
+    expect(need({ topLogprobs: 0 })).toEqual(top(1))
+    expect(need({ presencePenalty: 1 })).toEqual(top())
+    expect(need({ temperature: 0.5, topK: 40 })).toEqual(top())
+    expect(need({ temperature: 0.5, minP: 0.1, topLogprobs: 2 })).toEqual(top(1))
   })
 })
 

@@ -10,7 +10,7 @@ import { uniformAt } from '../core/random.ts'
 import type { SamplingParams, TokenLogprobs } from '../core/sampling-params.ts'
 import type { LogitsNeed, LogitsRow } from '../executor/executor.ts'
 import type { CandidateList } from './candidate-list.ts'
-import { drawIndex, toDrawRules, type DrawRules } from './draw.ts'
+import { drawIndex, drawsFromWholeRow, toDrawRules, type DrawRules } from './draw.ts'
 import { LogitAdjustments } from './logit-adjustments.ts'
 import { checkLogit } from './logit-errors.ts'
 import { tokenLogprobs } from './logprobs.ts'
@@ -65,7 +65,7 @@ class TokenSampler implements Sampler {
       this.#rules === undefined && !this.#adjustments.possible && params.topLogprobs === undefined
     this.#need = bestIsEnough
       ? { kind: 'argmax' }
-      : { kind: 'top', inverseTemperature: this.#rules?.inverseTemperature ?? 1 }
+      : { kind: 'top', logSumExpAt: massesNeeded(this.#rules, params.topLogprobs !== undefined) }
   }
 
   need(): LogitsNeed {
@@ -97,4 +97,12 @@ class TokenSampler implements Sampler {
     const index = drawIndex(candidates, this.#rules, uniform, { row, adjustments: this.#adjustments })
     return index === undefined ? undefined : candidates.ids[index]!
   }
+}
+
+/** Inverse temperatures at which the row's mass is looked at: its own for an unlimited draw, 1 for log-probabilities. */
+function massesNeeded(rules: DrawRules | undefined, wantsLogprobs: boolean): number[] {
+  const needed = new Set<number>()
+  if (rules !== undefined && drawsFromWholeRow(rules)) needed.add(rules.inverseTemperature)
+  if (wantsLogprobs) needed.add(1)
+  return [...needed]
 }

@@ -138,6 +138,26 @@ export class GraphBuilder {
     return this.#place(this.ggml.softMax(this.context.pointer, x, 0, scale, 0))
   }
 
+  softMaxInPlace(x: Pointer): Pointer {
+    return this.#over(this.ggml.softMax(this.context.pointer, x, 0, 1, 0), x)
+  }
+
+  /** Each row of `x` [n, rows] times its own factor of `factors` [1, rows]. */
+  scaleRows(x: Pointer, factors: Pointer): Pointer {
+    return this.#place(this.ggml.mul(this.context.pointer, x, factors))
+  }
+
+  /** Of each row of `x` [n, rows] the elements `ids` [k, rows], written to `address`; part of the graph at once. */
+  pick(x: Pointer, ids: Pointer, address: Pointer): Pointer {
+    const { context } = this
+    const rowBytes = context.ne(x, 0) * 4
+    const columns = this.view3d(x, [1, context.ne(x, 0), context.ne(x, 1)], [4, rowBytes], 0)
+    const picked = this.ggml.getRows(context.pointer, columns, ids)
+    context.place(picked, this.#buffer, address)
+    this.expand(picked)
+    return picked
+  }
+
   topK(x: Pointer, k: number): Pointer {
     return this.#place(this.ggml.topK(this.context.pointer, x, k))
   }
