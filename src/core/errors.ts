@@ -19,6 +19,7 @@ export const errorTable = {
   LOADING: { status: 503, type: 'server_error' },
   DRAINING: { status: 503, type: 'server_error' },
   INVALID_CONFIG: { status: 500, type: 'server_error' },
+  INVALID_WORKLOAD: { status: 500, type: 'server_error' },
   INVALID_MODEL: { status: 500, type: 'server_error' },
   LIBRARY_NOT_FOUND: { status: 500, type: 'server_error' },
   LIBRARY_MISMATCH: { status: 500, type: 'server_error' },

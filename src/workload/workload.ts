@@ -25,7 +25,19 @@ export interface WorkloadRequest {
   readonly numOutputTokens: number
   /** One for each block of `Workload.blockSize` tokens of the prompt, the last one perhaps partial. */
   readonly blocks: readonly ContentId[]
+  /**
+   * The prompt starts with the whole prompt of the turn before, its last block included, and its answer. Whoever
+   * replays may put the server's own answer there: the prompt keeps its length.
+   */
+  readonly includesAnswer?: boolean
+  /** Of a sub-agent's first turn: it is sent after this turn of another program has ended. */
+  readonly after?: TurnReference
   readonly serviceClass: ServiceClass
+}
+
+export interface TurnReference {
+  readonly program: string
+  readonly turn: number
 }
 
 /** A step in a workload's making, so that a report can say where its load came from. */

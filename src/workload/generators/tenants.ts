@@ -1,0 +1,48 @@
+import { gammaArrivals } from '../arrivals.ts'
+import { ContentIds } from '../content.ts'
+import { defineGenerator } from './generator.ts'
+import {
+  drawLength,
+  lengthParameters,
+  numRequests,
+  rate,
+  single,
+  tenantName,
+  tenantParameters,
+  tenantShares,
+} from './population.ts'
+
+const blockSize = 64
+
+/** Each tenant has arrivals of its own, so that its bursts are its own too. */
+export const tenants = defineGenerator({
+  about: 'Tenants with unequal shares of the load, each with bursts of its own.',
+  parameters: {
+    requests: numRequests,
+    rate: { ...rate, about: 'Mean requests per second of all tenants together.' },
+    ...lengthParameters,
+    ...tenantParameters,
+    tenants: { ...tenantParameters.tenants, default: 8 },
+    zipf: { ...tenantParameters.zipf, default: 1 },
+    cv: { default: 1, min: 0.01, about: 'Coefficient of variation of the gaps of each tenant.' },
+  },
+  generate: (values, random) => {
+    const shares = tenantShares(values)
+    const total = shares.reduce((sum, share) => sum + share, 0)
+    const ids = new ContentIds()
+    const requests = shares.flatMap((share, index) => {
+      const own = random.split(index)
+      const part = share / total
+      const count = Math.max(1, Math.round(values.requests * part))
+      const lengths = own.split(1)
+      const draw = (mean: number) => drawLength(lengths, { mean, spread: values.spread, max: values['max-tokens'] })
+      return gammaArrivals(count, values.rate * part, values.cv, own.split(0)).map((arrival) => {
+        const numPromptTokens = draw(values.prompt)
+        const blocks = ids.take(Math.ceil(numPromptTokens / blockSize))
+        const numOutputTokens = draw(values.output)
+        return single({ arrival, tenant: tenantName(index), numPromptTokens, numOutputTokens, blocks })
+      })
+    })
+    return { blockSize, requests }
+  },
+})
