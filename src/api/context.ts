@@ -9,6 +9,7 @@ import type { Tokenizer } from '../text/tokenizer.ts'
 import type { ActiveWork } from './active-work.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { ProgramLog } from './program-log.ts'
+import type { WorkloadRecorder } from './workload-recorder.ts'
 
 export interface ApiConfig {
   /** Names that requests may give; answers carry the first. */
@@ -34,6 +35,8 @@ export interface ApiContext {
   readonly keys: KeyRing
   readonly programs: ProgramLog
   readonly version: string
+  /** Told of every generation; undefined: nothing is recorded. */
+  readonly recorder?: WorkloadRecorder | undefined
   readonly startedAt: number
   isDraining: boolean
   /** Generations and answers under way. */

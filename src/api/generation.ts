@@ -12,6 +12,7 @@ import type { EngineInfo } from '../engine/protocol.ts'
 import { IncrementalDetokenizer } from '../text/incremental-detokenizer.ts'
 import { StopMatcher } from '../text/stop-matcher.ts'
 import type { ApiContext } from './context.ts'
+import type { Recording } from './workload-recorder.ts'
 
 export interface GenerationOptions {
   readonly promptTokens: readonly number[]
@@ -22,6 +23,8 @@ export interface GenerationOptions {
   readonly ignoreEos: boolean
   readonly terms: ServiceTerms
   readonly arrivedAt: Micros
+  /** The prompt ends with a tool's result. */
+  readonly followsTool?: boolean
 }
 
 /** A token with what is known of it, for answers with logprobs. */
@@ -84,6 +87,7 @@ export class Generation {
   /** Tokens that end the answer and are not part of its text. */
   readonly #stopTokenIds: ReadonlySet<number>
   #end: () => void = () => undefined
+  #recording: Recording | undefined
   #numOutputTokens = 0
   #lastTokenAt: Micros
   #isStopped = false
@@ -105,6 +109,12 @@ export class Generation {
     if (this.#isAborted) return
     const { promptTokens, sampling, ignoreEos, terms, arrivedAt, maxTokens } = this.#options
     this.#end = this.#context.active.start()
+    this.#recording = this.#context.recorder?.begin({
+      ...terms,
+      promptTokens,
+      arrivedAt,
+      followsTool: this.#options.followsTool ?? false,
+    })
     this.#context.engine.submit(
       {
         id: this.#id,
@@ -154,11 +164,13 @@ export class Generation {
       break
     }
     metrics.generationTokens.inc(tokenIds.length)
+    this.#recording?.append(tokenIds)
     if (text !== '' || details.length > 0) this.#sink.onText(text, details)
   }
 
   #finish({ reason, error, timings }: Extract<SequenceEvent, { kind: 'finished' }>): void {
     this.#end()
+    this.#recording?.end(timings.finishedAt)
     const finished = this.#isStopped ? 'stop' : reason
     this.#measure(finished, timings)
     if (this.#isAborted) return

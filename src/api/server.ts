@@ -20,6 +20,7 @@ import { chatCompletions } from './routes/chat-completions.ts'
 import { completions } from './routes/completions.ts'
 import { status } from './routes/status.ts'
 import { tokenize } from './routes/tokenize.ts'
+import type { WorkloadRecorder } from './workload-recorder.ts'
 
 export type { ApiConfig } from './context.ts'
 
@@ -32,6 +33,8 @@ export interface ServerDeps {
   readonly version: string
   /** pino's level. */
   readonly logLevel: string
+  /** Told of every generation; undefined: nothing is recorded. */
+  readonly recorder?: WorkloadRecorder | undefined
 }
 
 export interface ApiServer {

@@ -77,17 +77,29 @@ function readerOptions({ slice, ...options }: TraceOptions): ReaderOptions {
 }
 
 async function guess(path: string): Promise<TraceFormatName> {
-  let head = ''
-  for await (const chunk of textOf(path, headBytes)) {
-    head += chunk
-    if (head.length >= headBytes) break
-  }
+  const head = await headOf(path)
   const format = guessFormat(basename(path), head)
   if (format !== undefined) return format
   throw new ServingError(
     'INVALID_WORKLOAD',
     `${path}: the format cannot be told from its beginning; name one of ${traceFormatNames.join(', ')}.`,
   )
+}
+
+/** As much of the beginning as can be read. */
+async function headOf(path: string): Promise<string> {
+  let head = ''
+  try {
+    for await (const chunk of textOf(path, headBytes)) {
+      head += chunk
+      if (head.length >= headBytes) break
+    }
+  } catch (cause) {
+    if (cause instanceof ServingError) throw cause
+    if (head !== '') return head
+    throw new ServingError('INVALID_WORKLOAD', `${path} cannot be read (${messageOf(cause)}).`, { cause })
+  }
+  return head
 }
 
 /** @throws {ServingError} INVALID_WORKLOAD when the format needs a second file that is not there. */

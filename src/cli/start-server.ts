@@ -4,6 +4,7 @@ import { basename } from 'node:path'
 import { sha256 } from '../api/key-ring.ts'
 import { createServer, type ApiServer } from '../api/server.ts'
 import { readApiKeys } from '../config/api-keys.ts'
+import { openRecordingFile, type RecordingFile } from '../api/workload-recorder.ts'
 import type { Config } from '../config/schema.ts'
 import { ServingError } from '../core/errors.ts'
 import { sharedKey, type ApiKey } from '../core/tenant.ts'
@@ -35,19 +36,31 @@ export interface RunningServer {
  */
 export async function startServer(config: Config): Promise<RunningServer> {
   requireModel(config.model)
+  const recording = await openRecording(config)
   const engine = createEngine(engineOptions(config))
   let tokenizer: Tokenizer | undefined
   try {
     tokenizer = openLlamaTokenizer(config.model)
-    return await listen(config, engine, tokenizer)
+    return await listen(config, { engine, tokenizer, recording })
   } catch (error) {
     await engine.close()
     tokenizer?.close()
+    await recording?.close()
     throw error
   }
 }
 
-async function listen(config: Config, engine: EngineClient, tokenizer: Tokenizer): Promise<RunningServer> {
+async function openRecording({ record }: Config): Promise<RecordingFile | undefined> {
+  return record === undefined ? undefined : openRecordingFile(record, systemClock.now())
+}
+
+interface Parts {
+  readonly engine: EngineClient
+  readonly tokenizer: Tokenizer
+  readonly recording: RecordingFile | undefined
+}
+
+async function listen(config: Config, { engine, tokenizer, recording }: Parts): Promise<RunningServer> {
   const modelNames = config.servedModelName ?? [basename(config.model).replace(/\.gguf$/i, '')]
   const server = createServer({
     engine,
@@ -64,6 +77,7 @@ async function listen(config: Config, engine: EngineClient, tokenizer: Tokenizer
     },
     version: packageVersion(),
     logLevel: config.logLevel,
+    recorder: recording?.recorder,
   })
   await bind(server, config)
   return {
@@ -76,6 +90,7 @@ async function listen(config: Config, engine: EngineClient, tokenizer: Tokenizer
       await server.close()
       await engine.close()
       tokenizer.close()
+      await recording?.close()
     },
   }
 }

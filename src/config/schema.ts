@@ -156,6 +156,14 @@ export const settings = {
     default: 16,
     about: 'Largest "n": answers to one request.',
   }),
+  record: optionalSetting(text, {
+    group: 'Server',
+    placeholder: 'FILE',
+    defaultText: 'nothing is recorded',
+    about:
+      'Write the shape of each request to this new file, for replay: arrival, lengths, and salted hashes of who ' +
+      'asked and of the blocks of the prompt. No text, no tokens.',
+  }),
   'log-level': setting(choice(logLevels), {
     group: 'Server',
     default: 'info',

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { createServer, type ApiConfig, type ApiServer } from '../../src/api/server.ts'
+import type { WorkloadRecorder } from '../../src/api/workload-recorder.ts'
 import type { EngineClient } from '../../src/engine/engine-client.ts'
 import { systemClock } from '../../src/engine/system-clock.ts'
 import { createChatTemplate } from '../../src/text/chat-template.ts'
@@ -14,17 +15,22 @@ export interface ScriptedServer extends ApiServer {
 export function scriptedServer(
   script: string | ScriptedEngineOptions['script'],
   config: Partial<ApiConfig> & { readonly maxModelLen?: number } = {},
+  recorder?: WorkloadRecorder,
 ): ScriptedServer {
   const { maxModelLen = 1024, ...api } = config
   const engine = new ScriptedEngine({
     script: typeof script === 'string' ? () => [...Buffer.from(script), 257] : script,
     maxModelLen,
   })
-  return { ...byteServer(engine, api), engine }
+  return { ...byteServer(engine, api, recorder), engine }
 }
 
 /** A server in front of any engine whose vocabulary is that of `ByteTokenizer`. */
-export function byteServer(engine: EngineClient, config: Partial<ApiConfig> = {}): ApiServer {
+export function byteServer(
+  engine: EngineClient,
+  config: Partial<ApiConfig> = {},
+  recorder?: WorkloadRecorder,
+): ApiServer {
   const tokenizer = new ByteTokenizer()
   return createServer({
     engine,
@@ -42,6 +48,7 @@ export function byteServer(engine: EngineClient, config: Partial<ApiConfig> = {}
     },
     version: '1.2.3',
     logLevel: 'silent',
+    recorder,
   })
 }
 

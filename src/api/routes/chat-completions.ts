@@ -35,6 +35,7 @@ export function chatCompletions(app: FastifyInstance, context: ApiContext): void
       ignoreEos: body.ignore_eos ?? false,
       terms,
       arrivedAt,
+      followsTool: body.messages.at(-1)?.role === 'tool',
     }))
     return answer(
       context,

@@ -41,7 +41,12 @@ export const agents = defineGenerator({
     result: { default: 200, min: 1, about: 'Mean tokens that a tool or a person adds per turn.' },
     output: { default: 80, min: 1, about: 'Mean tokens of an answer.' },
     spread: { default: 0.8, min: 0, about: 'Coefficient of variation of these lengths (log-normal).' },
-    'max-tokens': { default: 16_384, min: 64, integer: true, about: 'An agent ends before its history is longer.' },
+    'max-tokens': {
+      default: 16_384,
+      min: 64,
+      integer: true,
+      about: 'An agent ends before its history is longer.',
+    },
     'tool-seconds': { default: 2, min: 0, about: 'Mean time of a tool call.' },
     'tool-cv': { default: 1.5, min: 0, about: 'Coefficient of variation of that time.' },
     'think-seconds': { default: 20, min: 0, about: 'Mean pause of a person.' },

@@ -68,7 +68,8 @@ function independent(values: CommonValues, arrivals: readonly Micros[], random: 
   const lengths = random.split(1)
   const tenants = new TenantDraw(values, random.split(2))
   const ids = new ContentIds()
-  const draw = (mean: number) => drawLength(lengths, { mean, spread: values.spread, max: values['max-tokens'] })
+  const draw = (mean: number) =>
+    drawLength(lengths, { mean, spread: values.spread, max: values['max-tokens'] })
   const requests = arrivals.map((arrival) => {
     const numPromptTokens = draw(values.prompt)
     return single({

@@ -18,7 +18,13 @@ export const burstgptLike = defineGenerator({
     rate,
     shape: { default: 0.5, min: 0.001, about: 'Shape of the gamma distribution of gaps.' },
     exponent: { default: 1.1, min: 0, about: 'Exponent of the Zipf law of the lengths.' },
-    'max-tokens': { default: 1023, min: 1, max: 1_000_000, integer: true, about: 'Longest prompt and answer.' },
+    'max-tokens': {
+      default: 1023,
+      min: 1,
+      max: 1_000_000,
+      integer: true,
+      about: 'Longest prompt and answer.',
+    },
   },
   generate: (values, random) => {
     const arrivals = gammaArrivals(values.requests, values.rate, 1 / Math.sqrt(values.shape), random.split(0))

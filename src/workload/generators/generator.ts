@@ -68,7 +68,8 @@ function checkedValue(name: string, parameter: Parameter, given: ParameterValue 
   if (typeof parameter.default === 'string') return String(given)
   const { min = -Infinity, max = Infinity, integer = false } = parameter
   const value = given === '' ? Number.NaN : Number(given)
-  if (Number.isFinite(value) && value >= min && value <= max && (!integer || Number.isInteger(value))) return value
+  if (Number.isFinite(value) && value >= min && value <= max && (!integer || Number.isInteger(value)))
+    return value
   const kind = integer ? 'an integer' : 'a number'
   const bound = `of at least ${min}${max === Infinity ? '' : ` and at most ${max}`}`
   throw invalid(`${name}: "${given}" is not ${kind} ${bound}.`)

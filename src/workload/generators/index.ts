@@ -48,7 +48,10 @@ export function parseGeneratorCall(text: string): GeneratorCall | undefined {
   const [head = '', ...rest] = text.split(':')
   const name = generatorNames.find((known) => known === head)
   if (name === undefined) return undefined
-  const parts = rest.join(':').split(',').filter((part) => part !== '')
+  const parts = rest
+    .join(':')
+    .split(',')
+    .filter((part) => part !== '')
   const entries = parts.map((part) => {
     const at = part.indexOf('=')
     if (at < 1) throw invalid(`"${part}" is not a parameter and its value, as in requests=100.`)

@@ -3,7 +3,15 @@ import { ContentIds } from '../content.ts'
 import { WeightedChoice, zipfWeights } from '../distributions.ts'
 import type { ContentId } from '../workload.ts'
 import { defineGenerator } from './generator.ts'
-import { drawLength, lengthParameters, numRequests, rate, single, TenantDraw, tenantParameters } from './population.ts'
+import {
+  drawLength,
+  lengthParameters,
+  numRequests,
+  rate,
+  single,
+  TenantDraw,
+  tenantParameters,
+} from './population.ts'
 
 const blockSize = 64
 
@@ -32,7 +40,8 @@ export const prefixTree = defineGenerator({
     const choice = new WeightedChoice(zipfWeights(values.fanout, values.popularity))
     const ids = new ContentIds()
     const tree = new Tree(ids, Math.ceil(values.level / blockSize))
-    const draw = (mean: number) => drawLength(lengths, { mean, spread: values.spread, max: values['max-tokens'] })
+    const draw = (mean: number) =>
+      drawLength(lengths, { mean, spread: values.spread, max: values['max-tokens'] })
     const requests = arrivals.map((arrival) => {
       const path = Array.from({ length: values.depth }, () => choice.draw(paths))
       const shared = tree.blocks(path)

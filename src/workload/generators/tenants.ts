@@ -35,7 +35,8 @@ export const tenants = defineGenerator({
       const part = share / total
       const count = Math.max(1, Math.round(values.requests * part))
       const lengths = own.split(1)
-      const draw = (mean: number) => drawLength(lengths, { mean, spread: values.spread, max: values['max-tokens'] })
+      const draw = (mean: number) =>
+        drawLength(lengths, { mean, spread: values.spread, max: values['max-tokens'] })
       return gammaArrivals(count, values.rate * part, values.cv, own.split(0)).map((arrival) => {
         const numPromptTokens = draw(values.prompt)
         const blocks = ids.take(Math.ceil(numPromptTokens / blockSize))

@@ -92,17 +92,30 @@ class MooncakeReader implements RecordReader {
     if (delay === undefined) return `${shown(row.delay)} is no delay in ms`
     const session = this.#sessions.get(name)
     const place = placeTurn(session.last, arrival, millisToMicros(delay))
-    const isLater = session.last !== undefined
+    const { last } = session
+    const includesAnswer = last !== undefined && row.includes_answer === true && isLonger(shape, last)
     const request: WorkloadRequest = {
       ...shape,
       program: session.program,
       ...place,
-      gapKind: isLater ? (row.gap_kind === 'tool' ? 'tool' : 'think') : undefined,
-      ...(isLater && row.includes_answer === true ? { includesAnswer: true } : {}),
+      gapKind: last === undefined ? undefined : row.gap_kind === 'tool' ? 'tool' : 'think',
+      // The last block of the prompt before was short and had another hash; now more follows in it.
+      ...(includesAnswer ? { includesAnswer, blocks: startingWith(last.blocks, shape.blocks) } : {}),
     }
     this.#sessions.remember(name, session, request, at)
     return request
   }
+}
+
+function isLonger(
+  { numPromptTokens }: Pick<WorkloadRequest, 'numPromptTokens'>,
+  last: WorkloadRequest,
+): boolean {
+  return numPromptTokens > last.numPromptTokens + last.numOutputTokens
+}
+
+function startingWith(first: readonly ContentId[], blocks: readonly ContentId[]): readonly ContentId[] {
+  return [...first, ...blocks.slice(first.length)]
 }
 
 function serviceClass(value: unknown): ServiceClass {
