@@ -105,8 +105,8 @@ export const settings = {
   }),
   policy: setting(choice(policyNames), {
     group: 'Scheduling',
-    default: 'fcfs',
-    about: 'Who runs next, and who gives up memory.',
+    default: 'fair+slo+program',
+    about: 'Who runs next, and who gives up memory and places: see docs/scheduling.md.',
   }),
   'service-classes': setting(serviceClasses, {
     group: 'Scheduling',

@@ -15,7 +15,7 @@ export interface ServiceClass {
 
 /** OpenAI's service tiers, and `batch` for work nobody waits for. The first is what an unknown name means. */
 export const defaultServiceClasses: readonly ServiceClass[] = [
-  serviceClass('default', { ttftMs: 2000, tbtMs: 200, weight: 4, yields: false }),
+  serviceClass('default', { ttftMs: 2000, tbtMs: undefined, weight: 4, yields: false }),
   serviceClass('priority', { ttftMs: 500, tbtMs: 100, weight: 8, yields: false }),
   serviceClass('flex', { ttftMs: 30_000, tbtMs: undefined, weight: 2, yields: true }),
   serviceClass('batch', { ttftMs: 600_000, tbtMs: undefined, weight: 1, yields: true }),

@@ -37,9 +37,9 @@ export async function loadEngine(
 }
 
 function createScheduler(options: SchedulerOptions, { model }: Executor, kv: KvCacheManager): Scheduler {
-  const { maxNumSeqs, maxNumBatchedTokens, maxTbtMs, policy } = options
+  const { maxNumSeqs, maxNumBatchedTokens, maxTbtMs, policy, serviceClasses } = options
   const { maxModelLen, endTokenIds } = model
   const maxTbtMicros = maxTbtMs === undefined ? undefined : maxTbtMs * 1000
   const config = { maxNumSeqs, maxNumBatchedTokens, maxTbtMicros, maxModelLen, endTokenIds }
-  return new Scheduler(config, kv, policies[policy]())
+  return new Scheduler(config, kv, policies[policy]({ serviceClasses }))
 }

@@ -1,28 +1,67 @@
-import type { Micros, SequenceId } from '../core/units.ts'
+import type { ServiceClass } from '../core/service-class.ts'
+import type { Micros } from '../core/units.ts'
 import type { SequenceView } from './sequence.ts'
+import type { WaitingQueue } from './waiting-queue.ts'
 
 /**
  * Decides order and victims; never allocates, never changes a sequence. A new policy is one file in `policies/`
- * and one line in its registry; the contract suite then runs on it.
+ * and one line in its registry; the contract suite then runs on it. One object serves one scheduler.
  */
 export interface SchedulingPolicy {
   readonly name: string
-  /**
-   * Negative when `a` is admitted before `b`: a total preorder over waiting and preempted sequences. Ties are
-   * broken by arrival, then id. Between two calls of `onStepEnd` the order of two sequences may not change.
-   */
-  compareWaiting(a: SequenceView, b: SequenceView): number
+  /** The queue, empty, that the one scheduler of this policy keeps its waiting sequences in. Called once. */
+  createQueue(): WaitingQueue
   /**
    * Who gives up its blocks when one of `running` (in order of admission, never empty) needs one. Undefined leaves
    * it to the one that needs it.
    */
   pickVictim(running: readonly SequenceView[]): SequenceView | undefined
-  /** Feedback for stateful policies, once per step. True when the order of waiting sequences may have changed. */
-  onStepEnd?(step: StepService): boolean
+  /**
+   * Who gives up its place to `next`, which is first in line and finds none. Undefined: `next` waits. Must not lead
+   * back to where it began before somebody has got a new token.
+   */
+  pickYielding?(next: SequenceView, running: readonly SequenceView[]): SequenceView | undefined
+  /** Longest step that the streams of `running` bear; undefined: any. */
+  stepTarget?(running: readonly SequenceView[]): Micros | undefined
+  /** It left the queue to run; `numComputedTokens` of it have KV already. */
+  onAdmitted?(sequence: SequenceView): void
+  /** It ended, in whatever way and from wherever it was. */
+  onFinished?(sequence: SequenceView): void
+  /** Once a step, after its tokens are appended and before anybody ends with it. */
+  onStepEnd?(step: StepService): void
 }
 
-/** Who was served in a step, by how many computed tokens. */
+/** Who was served in a step. */
 export interface StepService {
   readonly now: Micros
-  readonly numTokens: ReadonlyMap<SequenceId, number>
+  /** How long it took; undefined when that says nothing. */
+  readonly stepMicros: number | undefined
+  readonly served: readonly Served[]
+}
+
+export interface Served {
+  readonly sequence: SequenceView
+  /** Tokens at [position, position + numTokens) were computed. */
+  readonly position: number
+  readonly numTokens: number
+  /** It was the sequence's turn to sample a token. */
+  readonly samples: boolean
+}
+
+/** What policies may be told; all have defaults. */
+export interface PolicyOptions {
+  readonly serviceClasses?: readonly ServiceClass[] | undefined
+  readonly prices?: TokenPrices | undefined
+  /** Weighted tokens by which a tenant may fall behind so that a prompt with cached tokens goes first; 0: never. */
+  readonly localityTokens?: number | undefined
+  /** How many of a waiting sequence's tokens the prefix cache holds now. */
+  readonly numCachedTokens?: ((sequence: SequenceView) => number) | undefined
+}
+
+/** What a token counts in the accounts of fair policies. */
+export interface TokenPrices {
+  readonly prompt: number
+  /** Of a prompt token that the prefix cache had. */
+  readonly cached: number
+  readonly output: number
 }

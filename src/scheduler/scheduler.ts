@@ -14,12 +14,12 @@ import { invariant } from '../core/errors.ts'
 import type { FinishReason, GenerationRequest } from '../core/request.ts'
 import { toSequenceId, type Micros, type RequestId, type SequenceId } from '../core/units.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
-import type { SchedulingPolicy } from './policy.ts'
+import type { SchedulingPolicy, Served } from './policy.ts'
 import { Sequence, type SequenceView } from './sequence.ts'
 import type { PlanEntry, StepPlan } from './step-plan.ts'
 import type { StepWork } from './step-work.ts'
 import { TokenBudget, type TokenBudgetConfig } from './token-budget.ts'
-import { WaitingQueue } from './waiting-queue.ts'
+import type { WaitingQueue } from './waiting-queue.ts'
 
 export interface SchedulerConfig extends TokenBudgetConfig {
   /** Sequences that run at once; never more than a step has tokens. */
@@ -51,7 +51,14 @@ export interface SequenceResult {
 /** A sampled token per plan entry; undefined where nothing was sampled, `failed` where sampling broke. */
 export type Sampled = number | undefined | 'failed'
 
+/** Who lost places, and whom they are for. */
+interface Yielded {
+  readonly heir: Sequence | undefined
+  readonly preempted: readonly SequenceId[]
+}
+
 const noTokens: ReadonlySet<number> = new Set()
+const maxYieldsPerStep = 4
 
 export class Scheduler {
   readonly #kv: KvCacheManager
@@ -82,7 +89,7 @@ export class Scheduler {
     this.#growthHeadroom = config.growthHeadroom ?? 64
     this.#maxLength = Math.min(config.maxModelLen, kv.numTokenSlots)
     this.#endTokenIds = new Set(config.endTokenIds)
-    this.#waiting = new WaitingQueue(policy)
+    this.#waiting = policy.createQueue()
   }
 
   get numRunning(): number {
@@ -143,8 +150,11 @@ export class Scheduler {
 
   schedule(now: Micros): StepPlan | undefined {
     invariant(this.#inFlight === undefined, 'one step at a time')
-    this.#budget.begin()
+    this.#budget.begin(this.#policy.stepTarget?.(this.#running))
     const preempted = this.#growRunning()
+    // What a preemption has just freed is for those that run on.
+    const mayAdmit = preempted.length === 0
+    const heir = mayAdmit ? this.#yieldPlaces(preempted, now) : undefined
     const entries: PlanEntry[] = []
     // Who has caught up goes first: no stream waits for a prompt.
     for (const sequence of this.#running) {
@@ -153,8 +163,7 @@ export class Scheduler {
     for (const sequence of this.#running) {
       if (sequence.numPendingTokens > 1) this.#planChunk(sequence, entries)
     }
-    // What a preemption has just freed is for those that run on.
-    if (preempted.length === 0) this.#admitWaiting(entries, now)
+    if (mayAdmit) this.#admitWaiting(entries, now, { heir, preempted })
     if (entries.length === 0) return undefined
     this.#work = this.#budget.work
     const numTokens = this.#work.numDecodes + this.#work.numPrefillTokens
@@ -176,12 +185,19 @@ export class Scheduler {
     this.#inFlight = undefined
     if (stepMicros !== undefined) this.#budget.observe(this.#work, stepMicros)
     const results: SequenceResult[] = []
+    const served: Served[] = []
     plan.entries.forEach((entry, index) => {
+      const sequence = this.#sequences.get(entry.requestId)!
+      const { position, tokens, samples } = entry
+      served.push({ sequence, position, numTokens: tokens.length, samples })
       const result = this.#advance(entry, sampled[index], now)
       if (result !== undefined) results.push(result)
     })
     dropFinished(this.#running)
-    this.#tellPolicy(plan, now)
+    this.#policy.onStepEnd?.({ now, stepMicros, served })
+    for (const { sequence, finish } of results) {
+      if (finish !== undefined) this.#policy.onFinished?.(sequence)
+    }
     return results
   }
 
@@ -242,16 +258,46 @@ export class Scheduler {
     this.#waiting.add(victim)
   }
 
-  /** Admits in the policy's order while there is budget, a place, and room for all tokens of the newcomer at once. */
-  #admitWaiting(entries: PlanEntry[], now: Micros): void {
+  /**
+   * Lets the first in line have the places of those that the policy picks: a few a step, as each may have to be
+   * computed again. Returns whom the places are for.
+   */
+  #yieldPlaces(preempted: SequenceId[], now: Micros): Sequence | undefined {
+    const next = this.#policy.pickYielding === undefined ? undefined : this.#waiting.peek(now)
+    if (next === undefined) return undefined
+    while (preempted.length < maxYieldsPerStep && !this.#hasPlaceFor(next)) {
+      const picked = this.#policy.pickYielding?.(next, this.#running)
+      if (picked === undefined) break
+      const index = this.#running.findIndex(({ id }) => id === picked.id)
+      invariant(index >= 0, `policy ${this.#policy.name} picked one to yield that does not run`)
+      this.#preempt(index)
+      preempted.push(picked.id)
+    }
+    return preempted.length > 0 ? next : undefined
+  }
+
+  #hasPlaceFor(sequence: Sequence): boolean {
+    return this.#running.length < this.#maxNumSeqs && this.#hasRoomFor(sequence)
+  }
+
+  /**
+   * Admits in the policy's order while there is budget, a place, and room for all tokens of the newcomer at once.
+   * Nobody comes back in the step in which it lost its place.
+   */
+  #admitWaiting(entries: PlanEntry[], now: Micros, { heir, preempted }: Yielded): void {
+    let first = heir
     while (this.#running.length < this.#maxNumSeqs) {
-      const sequence = this.#waiting.peek()
-      if (sequence === undefined || this.#chunkLimit(sequence) === 0 || !this.#hasRoomFor(sequence)) return
+      const sequence = first ?? this.#waiting.peek(now)
+      first = undefined
+      if (sequence === undefined || preempted.includes(sequence.id) || this.#chunkLimit(sequence) === 0)
+        return
+      if (!this.#budget.bearsStream(sequence.tokens.length) || !this.#hasRoomFor(sequence)) return
       this.#waiting.remove(sequence)
       this.#kv.grow(sequence.id, sequence.tokens.length, sequence.maxLength)
       sequence.status = 'running'
       sequence.firstScheduledAt ??= now
       this.#running.push(sequence)
+      this.#policy.onAdmitted?.(sequence)
       this.#planChunk(sequence, entries)
     }
   }
@@ -320,12 +366,7 @@ export class Scheduler {
     if (sequence.status === 'running') this.#running.splice(this.#running.indexOf(sequence), 1)
     else this.#waiting.remove(sequence)
     this.#finishedOutside.push(this.#finish(sequence, reason, undefined))
-  }
-
-  #tellPolicy(plan: StepPlan, now: Micros): void {
-    if (!this.#policy.onStepEnd) return
-    const numTokens = new Map(plan.entries.map((entry) => [entry.sequenceId, entry.tokens.length]))
-    if (this.#policy.onStepEnd({ now, numTokens })) this.#waiting.reorder()
+    this.#policy.onFinished?.(sequence)
   }
 }
 

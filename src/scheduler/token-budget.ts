@@ -27,6 +27,11 @@ export class TokenBudget {
   readonly #config: TokenBudgetConfig
   readonly #costs = new CostModel()
   #mostPrefillSeen = 0
+  /** What the streams that run were promised; `#target` heeds the configuration too. */
+  #streamTarget = Infinity
+  #target = Infinity
+  /** There was a target once: from then on experience is worth its cost. */
+  #learns = false
   #numDecodes = 0
   #numPrefillTokens = 0
   #attendedKeys = 0
@@ -36,9 +41,14 @@ export class TokenBudget {
     requirePositive('maxNumBatchedTokens', config.maxNumBatchedTokens)
     if (config.maxTbtMicros !== undefined) requirePositive('maxTbtMicros', config.maxTbtMicros)
     this.#config = config
+    this.#learns = config.maxTbtMicros !== undefined
   }
 
-  begin(): void {
+  /** `tbtTarget`: what the streams that run now bear, in microseconds; the tighter of this and the configured counts. */
+  begin(tbtTarget: number = Infinity): void {
+    this.#streamTarget = tbtTarget
+    this.#target = Math.min(tbtTarget, this.#config.maxTbtMicros ?? Infinity)
+    this.#learns ||= this.#target < Infinity
     this.#numDecodes = 0
     this.#numPrefillTokens = 0
     this.#attendedKeys = 0
@@ -57,11 +67,23 @@ export class TokenBudget {
   limit(position: number, wanted: number): number {
     const room = this.#config.maxNumBatchedTokens - this.#numDecodes - this.#numPrefillTokens
     const most = Math.max(0, Math.min(wanted, room))
-    const target = this.#config.maxTbtMicros
-    if (most <= 1 || target === undefined || this.#numDecodes === 0) return most
+    if (most <= 1 || this.#target === Infinity || this.#numDecodes === 0) return most
     const trusted = Math.max(firstPrefill, prefillGrowth * this.#mostPrefillSeen) - this.#numPrefillTokens
-    const within = this.#longestWithin(target * safety, position, Math.min(most, trusted))
+    const within = this.#longestWithin(this.#target * safety, position, Math.min(most, trusted))
     return Math.min(most, Math.max(within, leastPrefill - this.#numPrefillTokens))
+  }
+
+  /**
+   * Whether the streams that run bear one more, of `length` tokens, beside them. A target that one stream alone would
+   * break binds nobody.
+   */
+  bearsStream(length: number): boolean {
+    if (this.#streamTarget === Infinity || this.#numDecodes === 0) return true
+    const alone = this.#costs.predict({ numDecodes: 1, numPrefillTokens: 0, attendedKeys: length })
+    if (alone > this.#streamTarget) return true
+    const together = { numDecodes: this.#numDecodes + 1, numPrefillTokens: 0 }
+    const attendedKeys = this.#attendedKeys + length
+    return this.#costs.predict({ ...together, attendedKeys }) <= this.#streamTarget
   }
 
   take(position: number, numTokens: number, isDecode: boolean): void {
@@ -72,7 +94,7 @@ export class TokenBudget {
 
   /** What a step did, and how long it took. */
   observe(work: StepWork, stepMicros: number): void {
-    if (this.#config.maxTbtMicros === undefined || !(stepMicros > 0)) return
+    if (!this.#learns || !(stepMicros > 0)) return
     this.#mostPrefillSeen = Math.max(this.#mostPrefillSeen, work.numPrefillTokens)
     this.#costs.observe(work, stepMicros)
   }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect } from 'vitest'
 import type { FinishReason, GenerationRequest } from '../../src/core/request.ts'
-import { micros, toRequestId, type RequestId } from '../../src/core/units.ts'
+import { micros, toRequestId, type RequestId, type SequenceId } from '../../src/core/units.ts'
 import { KvCacheManager } from '../../src/kvcache/kv-cache-manager.ts'
 import type { SchedulingPolicy } from '../../src/scheduler/policy.ts'
 import { Scheduler, type SequenceResult } from '../../src/scheduler/scheduler.ts'
@@ -31,6 +31,11 @@ export interface Arrival {
   readonly maxTokens: number
   readonly ignoreEos: boolean
   readonly tenant: string
+  readonly program: string | undefined
+  readonly serviceClass: string
+  readonly priority: number
+  /** Steps after arrival. */
+  readonly deadlineAfter: number | undefined
   /** Cancelled so many steps after arrival; with the step in flight or between two steps. */
   readonly cancelAfter: number | undefined
   readonly cancelInFlight: boolean
@@ -43,6 +48,10 @@ const arrival: fc.Arbitrary<Arrival> = fc.record({
   maxTokens: fc.oneof(fc.nat(10), fc.integer({ min: 30, max: 90 })),
   ignoreEos: fc.boolean(),
   tenant: fc.constantFrom('a', 'b'),
+  program: fc.constantFrom(undefined, undefined, 'p', 'q'),
+  serviceClass: fc.constantFrom('default', 'default', 'priority', 'flex', 'batch'),
+  priority: fc.constantFrom(0, 0, -1, 1),
+  deadlineAfter: fc.option(fc.nat(60), { nil: undefined }),
   cancelAfter: fc.option(fc.nat(40), { freq: 1, nil: undefined }),
   cancelInFlight: fc.boolean(),
 })
@@ -58,7 +67,7 @@ export const scenarios: fc.Arbitrary<Scenario> = fc.record({
 })
 
 export function requestOf(index: number, from: Arrival): GenerationRequest {
-  const { promptTokens, maxTokens, ignoreEos, tenant } = from
+  const { promptTokens, maxTokens, ignoreEos, tenant, program, serviceClass, priority, deadlineAfter } = from
   const outputTokens: number[] = []
   while (outputTokens.length < Math.min(from.numRecovered, maxTokens)) {
     if (!ignoreEos && outputTokens.at(-1) === endToken) break
@@ -72,6 +81,10 @@ export function requestOf(index: number, from: Arrival): GenerationRequest {
     maxTokens,
     ignoreEos,
     tenant,
+    program,
+    serviceClass,
+    priority,
+    deadline: deadlineAfter === undefined ? undefined : micros(arrivedAt + deadlineAfter),
     arrivedAt,
   })
 }
@@ -175,8 +188,10 @@ export class SchedulerRun {
     const ids = entries.map(({ sequenceId }) => sequenceId)
     const isOnce = new Set([...ids, ...preempted]).size === ids.length + preempted.length
     check(isOnce, 'a plan names a sequence twice')
-    const first = ids.slice(0, this.#streaming.size).filter((id) => this.#streaming.has(id))
-    check(first.length === this.#streaming.size, 'a stream waits, or comes behind a prompt')
+    const longest = entries.findIndex(({ tokens }) => tokens.length > 1)
+    const first = new Set(longest < 0 ? ids : ids.slice(0, longest))
+    const isServed = [...this.#streaming].every((id) => first.has(id as SequenceId))
+    check(isServed, 'a stream waits, or comes behind a prompt')
     for (const { sequenceId, tokens, position, extents } of entries) {
       const numComputed = this.#numComputed.get(sequenceId) ?? 0
       check(position === numComputed, 'a chunk does not begin where the one before ended')

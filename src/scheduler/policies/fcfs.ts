@@ -1,4 +1,5 @@
 import type { SchedulingPolicy } from '../policy.ts'
+import { HeapQueue } from '../queues/heap-queue.ts'
 
 /**
  * First come, first served: by arrival, but whoever was admitted once goes before those who never were. The last
@@ -7,10 +8,8 @@ import type { SchedulingPolicy } from '../policy.ts'
 export function fcfs(): SchedulingPolicy {
   return {
     name: 'fcfs',
-    compareWaiting(a, b) {
-      const byAdmission = Number(b.status === 'preempted') - Number(a.status === 'preempted')
-      return byAdmission || a.request.arrivedAt - b.request.arrivedAt
-    },
+    createQueue: () =>
+      new HeapQueue((a, b) => Number(b.status === 'preempted') - Number(a.status === 'preempted')),
     pickVictim: (running) => running.at(-1),
   }
 }

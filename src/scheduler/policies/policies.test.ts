@@ -7,5 +7,5 @@ describe.each(policyNames)('the policy %s', (name) => {
     expect(policies[name]().name).toBe(name)
   })
 
-  describePolicyContract(() => policies[name](), 60)
+  describePolicyContract(() => policies[name](), 30)
 })

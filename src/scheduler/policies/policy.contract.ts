@@ -9,59 +9,109 @@ import {
   servedAlone,
   type Scenario,
 } from '../../../test/support/scheduler-run.ts'
+import type { ServiceTerms } from '../../core/request.ts'
 import { micros, toSequenceId } from '../../core/units.ts'
 import type { SchedulingPolicy } from '../policy.ts'
-import type { SequenceView } from '../sequence.ts'
+import { Sequence, type SequenceView } from '../sequence.ts'
 
-interface ViewFields {
+interface RequestShape {
   readonly arrivedAt: number
-  readonly tenant: string
-  readonly numOutputTokens: number
-  readonly ran: boolean
+  readonly numPromptTokens: number
+  readonly terms: Partial<ServiceTerms>
+}
+
+const terms: fc.Arbitrary<Partial<ServiceTerms>> = fc.record({
+  tenant: fc.constantFrom('a', 'b', 'c'),
+  program: fc.constantFrom(undefined, 'p', 'q'),
+  programStartedAt: fc.constantFrom(undefined, micros(0), micros(2)),
+  serviceClass: fc.constantFrom('default', 'priority', 'flex', 'batch', 'unheard of'),
+  priority: fc.integer({ min: -1, max: 1 }),
+  deadline: fc.constantFrom(undefined, micros(5), micros(5_000_000)),
+  stagesLeft: fc.constantFrom(undefined, 0, 2),
+})
+const shapes = fc.record({ arrivedAt: fc.nat(5), numPromptTokens: fc.integer({ min: 1, max: 9 }), terms })
+
+function sequenceOf({ arrivedAt, numPromptTokens, terms: given }: RequestShape, index: number): Sequence {
+  const promptTokens = Array.from({ length: numPromptTokens }, () => 1)
+  const at = micros(arrivedAt)
+  const request = createRequest({ id: `${index}`, promptTokens, arrivedAt: at, ...given })
+  return new Sequence(toSequenceId(index), Object.freeze(request), numPromptTokens + 9, new Set())
 }
 
 /** Frozen, so that a policy that changes one fails. */
-function viewOf({ arrivedAt, tenant, numOutputTokens, ran }: ViewFields, index: number): SequenceView {
-  const request = createRequest({
-    id: `${index}`,
-    promptTokens: [1, 2],
-    tenant,
-    arrivedAt: micros(arrivedAt),
-  })
+function runningView(shape: RequestShape, index: number): SequenceView {
+  const { id, request, tokens } = sequenceOf(shape, index)
+  const progress = { numOutputTokens: 0, numComputedTokens: 1, numPreemptions: 0 }
+  const times = { firstScheduledAt: micros(6), firstTokenAt: undefined }
   return Object.freeze({
-    id: toSequenceId(index),
-    request: Object.freeze(request),
-    status: ran ? 'preempted' : 'waiting',
-    tokens: Object.freeze([1, 2, ...Array.from({ length: numOutputTokens }, () => 3)]),
-    numOutputTokens,
-    numComputedTokens: 0,
-    numPreemptions: Number(ran),
-    firstScheduledAt: undefined,
-    firstTokenAt: undefined,
+    id,
+    request,
+    status: 'running',
+    tokens: Object.freeze(tokens),
+    ...progress,
+    ...times,
   })
 }
 
-const viewFields = fc.record({
-  arrivedAt: fc.nat(5),
-  tenant: fc.constantFrom('a', 'b', 'c'),
-  numOutputTokens: fc.nat(3),
-  ran: fc.boolean(),
-})
-const views = fc.array(viewFields, { minLength: 1, maxLength: 8 }).map((fields) => fields.map(viewOf))
+const views = fc.array(shapes, { minLength: 1, maxLength: 8 }).map((all) => all.map(runningView))
 
 /** Declares the tests of one policy; call inside `describe`. `numRuns`: random loads to serve. */
 export function describePolicyContract(createPolicy: () => SchedulingPolicy, numRuns: number): void {
-  it('orders waiting sequences without contradicting itself', () => {
+  it('hands out each that waits once, whatever comes and goes in between', () => {
+    const change = fc.record({
+      shape: shapes,
+      remove: fc.option(fc.nat(30), { nil: undefined }),
+      wait: fc.nat(3),
+    })
     fc.assert(
-      fc.property(views, (sequences) => {
+      fc.property(fc.array(change, { maxLength: 40 }), (changes) => {
         const policy = createPolicy()
-        const order = (a: SequenceView, b: SequenceView) => Math.sign(policy.compareWaiting(a, b))
-        for (const a of sequences) {
-          for (const b of sequences) {
-            expect(order(a, b) + order(b, a)).toBe(0)
-            const behind = sequences.filter((c) => order(a, b) <= 0 && order(b, c) <= 0)
-            for (const c of behind) expect(order(a, c)).toBeLessThanOrEqual(0)
+        const queue = policy.createQueue()
+        const waiting = new Set<Sequence>()
+        const leave = (sequence: Sequence): void => {
+          queue.remove(sequence)
+          queue.checkInvariants()
+          expect(waiting.delete(sequence)).toBe(true)
+        }
+        let now = 5
+        for (const [index, { shape, remove, wait }] of changes.entries()) {
+          const gone = remove === undefined ? undefined : [...waiting][remove]
+          if (gone !== undefined) {
+            leave(gone)
+            policy.onFinished?.(gone)
           }
+          const sequence = sequenceOf(shape, index)
+          waiting.add(sequence)
+          queue.add(sequence)
+          queue.checkInvariants()
+          expect(queue.size).toBe(waiting.size)
+          now += wait * 1_000_000
+        }
+        expect([...queue.values()].toSorted((a, b) => a.id - b.id)).toEqual([...waiting])
+        while (waiting.size > 0) {
+          const next = queue.peek(micros(now))!
+          expect(queue.peek(micros(now))).toBe(next)
+          leave(next)
+          policy.onAdmitted?.(next)
+          queue.checkInvariants()
+        }
+        expect(queue.peek(micros(now))).toBeUndefined()
+      }),
+    )
+  })
+
+  it('serves equals in order of arrival', () => {
+    fc.assert(
+      fc.property(shapes, fc.integer({ min: 2, max: 10 }), (shape, count) => {
+        const policy = createPolicy()
+        const queue = policy.createQueue()
+        const ids = Array.from({ length: count }, (_, index) => index)
+        for (const id of ids) queue.add(sequenceOf({ ...shape, arrivedAt: shape.arrivedAt + id }, id))
+        for (const id of ids) {
+          const next = queue.peek(micros(50))!
+          expect(next.id).toBe(id)
+          queue.remove(next)
+          policy.onAdmitted?.(next)
         }
       }),
     )

@@ -1,0 +1,152 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { createRequest } from '../../../test/support/generate.ts'
+import { FairnessRun, type FairLoad } from '../../../test/support/fairness-run.ts'
+import { toSequenceId } from '../../core/units.ts'
+import { Sequence } from '../sequence.ts'
+import { FairShare } from './fair-share.ts'
+import { fair } from './fair.ts'
+import { fairSloProgram } from './fair-slo-program.ts'
+
+const prices = { prompt: 1, cached: 0.1, output: 2 }
+const mostPrompt = 40
+const mostOutput = 20
+/** Most that one request costs in these loads. */
+const mostCost = mostPrompt * prices.prompt + mostOutput * prices.output
+
+const loads: fc.Arbitrary<FairLoad> = fc.record({
+  seed: fc.nat(),
+  weights: fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 2, maxLength: 4 }),
+  maxNumSeqs: fc.integer({ min: 1, max: 8 }),
+  maxNumBatchedTokens: fc.integer({ min: 4, max: 64 }),
+  numBlocks: fc.constantFrom(32, 64, 400),
+  mostPrompt: fc.constant(mostPrompt),
+  mostOutput: fc.constant(mostOutput),
+})
+
+describe.each([
+  ['fair', fair],
+  ['fair+slo+program', fairSloProgram],
+])('%s', (_, createPolicy) => {
+  it('serves tenants that always wait by their weights, within the bound over any interval', () => {
+    fc.assert(
+      fc.property(loads, (load) => {
+        const run = new FairnessRun(load, createPolicy({ prices }), prices)
+        const gains: number[][] = []
+        for (let step = 0; step < 150; step += 1) {
+          run.keepWaiting()
+          run.step()
+          gains.push(run.normalisedService())
+        }
+        const leastWeight = Math.min(...load.weights)
+        const bound = (2 * (load.maxNumSeqs + 1) * mostCost) / leastWeight
+        expect(largestGap(gains)).toBeLessThanOrEqual(bound)
+      }),
+      { numRuns: 40 },
+    )
+  })
+})
+
+it('gives a tenant of twice the weight twice the service in the long run', () => {
+  const load = {
+    seed: 3,
+    weights: [1, 2],
+    maxNumSeqs: 6,
+    maxNumBatchedTokens: 32,
+    numBlocks: 400,
+    mostPrompt,
+    mostOutput,
+  }
+  const run = new FairnessRun(load, fair({ prices }), prices)
+  for (let step = 0; step < 3000; step += 1) {
+    run.keepWaiting()
+    run.step()
+  }
+  const [one, two] = run.normalisedService() as [number, number]
+  expect(two / one).toBeGreaterThan(0.95)
+  expect(two / one).toBeLessThan(1.05)
+})
+
+it('gives no credit for idleness', () => {
+  const load = {
+    seed: 3,
+    weights: [1, 1],
+    maxNumSeqs: 4,
+    maxNumBatchedTokens: 32,
+    numBlocks: 400,
+    mostPrompt,
+    mostOutput,
+  }
+  const run = new FairnessRun(load, fair({ prices }), prices)
+  for (let step = 0; step < 1000; step += 1) {
+    run.keepWaiting([0])
+    run.step()
+  }
+  const before = run.normalisedService() as [number, number]
+  for (let step = 0; step < 300; step += 1) {
+    run.keepWaiting()
+    run.step()
+  }
+  const after = run.normalisedService() as [number, number]
+  const gap = Math.abs(after[0] - before[0] - (after[1] - before[1]))
+  expect(before[0]).toBeGreaterThan(10 * mostCost)
+  expect(gap).toBeLessThanOrEqual(2 * (load.maxNumSeqs + 1) * mostCost)
+})
+
+it('forgets tenants that are gone, and lifts them when they come back', () => {
+  const share = new FairShare({
+    prices,
+    nameOf: ({ request }) => request.tenant,
+    weightOf: () => 1,
+    isWaiting: () => false,
+  })
+  let counter = 0
+  for (let index = 0; index < 5000; index += 1) {
+    const request = createRequest({ id: `${index}`, promptTokens: [1, 2, 3], tenant: `${index % 2500}` })
+    const sequence = new Sequence(toSequenceId(index), request, 9, new Set())
+    share.open(sequence, undefined)
+    share.admit(sequence)
+    expect(share.counterOf(request.tenant)).toBeGreaterThanOrEqual(counter)
+    counter = share.counterOf(request.tenant)
+    share.serve({ sequence, position: 0, numTokens: 3, samples: true })
+    share.finish(sequence)
+  }
+  expect(share.numAccounts).toBeLessThan(300)
+})
+
+it('gives back what was charged for a prompt that was never computed', () => {
+  const share = new FairShare({
+    prices,
+    nameOf: () => 'a',
+    weightOf: () => 2,
+    isWaiting: () => false,
+  })
+  const request = createRequest({ id: 'x', promptTokens: Array.from({ length: 100 }, () => 1) })
+  const sequence = new Sequence(toSequenceId(1), request, 200, new Set())
+  sequence.numComputedTokens = 20
+  share.open(sequence, undefined)
+  share.admit(sequence)
+  expect(share.counterOf('a')).toBeCloseTo((20 * prices.cached + 80) / 2)
+  share.serve({ sequence, position: 20, numTokens: 30, samples: false })
+  // Computed again after a preemption.
+  share.serve({ sequence, position: 0, numTokens: 40, samples: false })
+  share.finish(sequence)
+  expect(share.counterOf('a')).toBeCloseTo((20 * prices.cached + 30) / 2)
+})
+
+/** Over all pairs of tenants and all intervals: how much more one gained than another. */
+function largestGap(service: readonly (readonly number[])[]): number {
+  let largest = 0
+  const numTenants = service[0]?.length ?? 0
+  for (let a = 0; a < numTenants; a += 1) {
+    for (let b = 0; b < numTenants; b += 1) {
+      let least = 0
+      for (const row of service) {
+        const difference = row[a]! - row[b]!
+        least = Math.min(least, difference)
+        largest = Math.max(largest, difference - least)
+      }
+    }
+  }
+  return largest
+}
