@@ -12,16 +12,19 @@ describe('switchyard', () => {
   it('shows its commands when it is given none', async () => {
     const { status, stdout } = await run([])
     expect(status).toBe(0)
-    for (const verb of ['serve', 'chat', 'bench', 'setup', 'version', 'help'])
+    for (const verb of ['serve', 'chat', 'bench', 'report', 'setup', 'version', 'help'])
       expect(stdout).toContain(`  ${verb}`)
   })
 
-  it.each(['serve', 'chat', 'bench', 'setup'])('has help for %s, by flag and by verb', async (verb) => {
-    const [byFlag, byVerb] = await Promise.all([run([verb, '--help']), run(['help', verb])])
-    expect(byFlag).toEqual(byVerb)
-    expect(byFlag.status).toBe(0)
-    expect(byFlag.stdout).toMatch(new RegExp(`^Usage: switchyard ${verb}`))
-  })
+  it.each(['serve', 'chat', 'bench', 'report', 'setup'])(
+    'has help for %s, by flag and by verb',
+    async (verb) => {
+      const [byFlag, byVerb] = await Promise.all([run([verb, '--help']), run(['help', verb])])
+      expect(byFlag).toEqual(byVerb)
+      expect(byFlag.status).toBe(0)
+      expect(byFlag.stdout).toMatch(new RegExp(`^Usage: switchyard ${verb}`))
+    },
+  )
 
   it.each([
     [['sreve'], 'Unknown command "sreve". Did you mean serve?'],
@@ -30,6 +33,8 @@ describe('switchyard', () => {
     [['serve', 'a.gguf', '-m', 'b.gguf'], 'The model is named twice: "a.gguf" and --model.'],
     [['bench', '--rate', '1', '--concurrency', '1'], '--rate and --concurrency exclude each other'],
     [['bench', '--url', 'localhost'], '--url: expected http://host:port, got "localhost".'],
+    [['report'], 'A file is missing: switchyard report FILE.json'],
+    [['report', 'no-such-file.json'], 'no-such-file.json: cannot be read'],
     [['setup'], '--device is missing: one of cuda, vulkan, metal.'],
   ])('answers %j with one line', async (args, message) => {
     const error = await run(args).catch((thrown: unknown) => thrown)

@@ -26,6 +26,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'Measure latency and throughput of any OpenAI-compatible server',
     load: async () => (await import('./bench.ts')).bench,
   },
+  report: {
+    summary: 'Draw reports of bench as one HTML page, side by side',
+    load: async () => (await import('./report.ts')).report,
+  },
   setup: {
     summary: 'Install the kernels for an accelerator',
     load: async () => (await import('./setup.ts')).setup,
