@@ -2,8 +2,9 @@
 import { micros, type Micros } from '../../core/units.ts'
 import type { WorkloadRequest } from '../workload.ts'
 
-/** Sessions remembered at a time. */
-const maxSessions = 100_000
+/** Memory for sessions, in block ids; each session costs some more for itself. */
+const maxRemembered = 2_000_000
+const sessionCost = 50
 
 interface Session {
   /** Its name in the workload: a session that comes back after it was forgotten is another program. */
@@ -17,9 +18,10 @@ interface Session {
 export class Sessions {
   readonly #known = new Map<string, Session>()
   readonly #limit: number
+  #numRemembered = 0
   #numForgotten = 0
 
-  constructor(limit: number = maxSessions) {
+  constructor(limit: number = maxRemembered) {
     this.#limit = limit
   }
 
@@ -29,13 +31,24 @@ export class Sessions {
   }
 
   remember(name: string, { program }: Session, last: WorkloadRequest, endedAt: number): void {
-    this.#known.delete(name)
+    this.#drop(name)
     this.#known.set(name, { program, last, endedAt })
-    if (this.#known.size <= this.#limit) return
-    const [oldest] = this.#known.keys()
-    this.#known.delete(oldest!)
-    this.#numForgotten += 1
+    this.#numRemembered += costOf(last)
+    for (const oldest of this.#known.keys()) {
+      if (this.#numRemembered <= this.#limit || oldest === name) return
+      this.#drop(oldest)
+      this.#numForgotten += 1
+    }
   }
+
+  #drop(name: string): void {
+    this.#numRemembered -= costOf(this.#known.get(name)?.last)
+    this.#known.delete(name)
+  }
+}
+
+function costOf(last: WorkloadRequest | undefined): number {
+  return last === undefined ? 0 : last.blocks.length + sessionCost
 }
 
 /** The fields that place a turn behind the one before it; of a first turn, `start` is its arrival. */

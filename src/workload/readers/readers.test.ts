@@ -121,7 +121,7 @@ describe('BurstGPT', () => {
 
   it('takes sessions that come back after too many others for new ones', async () => {
     const { Sessions } = await import('./programs.ts')
-    const sessions = new Sessions(1)
+    const sessions = new Sessions(60)
     const { workload } = readText('mooncake', fixture('mooncake.jsonl'))
     const [request] = workload.requests
     sessions.remember('a', sessions.get('a'), request!, 1)
