@@ -1,7 +1,8 @@
-/** Prints what the scheduler costs per step in JavaScript: 256 sequences decode while 10,000 wait. */
+/** Prints what the scheduler costs per step in JavaScript: 256 sequences decode while 10,000 of 1000 tenants wait. */
 import { RandomStream } from '../src/core/random.ts'
 import { plainTerms, type GenerationRequest } from '../src/core/request.ts'
 import { greedySampling } from '../src/core/sampling-params.ts'
+import { defaultServiceClasses } from '../src/core/service-class.ts'
 import { micros, toRequestId } from '../src/core/units.ts'
 import { KvCacheManager } from '../src/kvcache/kv-cache-manager.ts'
 import { policies, policyNames, type PolicyName } from '../src/scheduler/policies/index.ts'
@@ -12,6 +13,7 @@ const numRunning = 256
 const numWaiting = 10_000
 const numWarmUp = 300
 const numMeasured = 2000
+const classes = defaultServiceClasses.map(({ name }) => name)
 
 interface Case {
   readonly name: string
@@ -35,6 +37,9 @@ function requestAt(index: number, random: RandomStream): GenerationRequest {
     stopTokenIds: [],
     ignoreEos: false,
     ...plainTerms,
+    tenant: `tenant-${random.below(1000)}`,
+    serviceClass: classes[random.below(classes.length)]!,
+    program: `program-${random.below(10)}`,
     arrivedAt: micros(index),
   }
 }

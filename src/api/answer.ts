@@ -4,10 +4,13 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ServingError } from '../core/errors.ts'
+import type { Ticket } from './admission/admission.ts'
+import { rateHeaders } from './admission/rate-headers.ts'
 import { ChunkStream } from './chunk-stream.ts'
 import type { ApiContext } from './context.ts'
 import { sendError } from './errors.ts'
 import { Generation, type GenerationOptions, type GenerationResult, type TokenDetail } from './generation.ts'
+import type { Asker } from './service-terms.ts'
 import { timingsOf, usageOf } from './usage.ts'
 
 export interface Choice {
@@ -38,6 +41,7 @@ export interface AnswerFormat {
 }
 
 export interface AnswerRequest {
+  readonly asker: Asker
   /** One per choice. */
   readonly generations: readonly GenerationOptions[]
   readonly numPromptTokens: number
@@ -55,6 +59,7 @@ export async function answer(
   const { raw } = http.reply
   // Its close event is over: nobody would cancel.
   if (raw.destroyed) return sendError(http.reply, clientGone())
+  const tickets = admit(context, http.reply, request)
   const end = context.active.start()
   raw.once('finish', end)
   raw.once('close', end)
@@ -65,14 +70,39 @@ export async function answer(
     result: undefined,
   }))
   return request.stream
-    ? stream(context, http, request, format, choices)
-    : collect(context, http, request, format, choices)
+    ? stream(context, http, { ...request, tickets }, format, choices)
+    : collect(context, http, { ...request, tickets }, format, choices)
+}
+
+/** An answer that was let in: a ticket for each generation. */
+interface Admitted extends AnswerRequest {
+  readonly tickets: readonly Ticket[]
+}
+
+/** @throws {ServingError} RATE_LIMITED, QUEUE_FULL or TOO_LATE. Tells what is left of the limits either way. */
+function admit(
+  { admission, clock }: ApiContext,
+  reply: FastifyReply,
+  request: AnswerRequest,
+): readonly Ticket[] {
+  const { asker, generations } = request
+  const { tenant, weight } = asker.terms
+  const sequences = generations.map(({ promptTokens, askedTokens }) => ({
+    numPromptTokens: promptTokens.length,
+    maxTokens: askedTokens,
+  }))
+  const now = clock.now()
+  try {
+    return admission.admit({ ...asker, tenant, weight, sequences }, now)
+  } finally {
+    void reply.headers(rateHeaders(admission.rateState(tenant, now)))
+  }
 }
 
 async function collect(
   context: ApiContext,
   { request: httpRequest, reply }: { readonly request: FastifyRequest; readonly reply: FastifyReply },
-  request: AnswerRequest,
+  request: Admitted,
   format: AnswerFormat,
   choices: readonly Choice[],
 ): Promise<FastifyReply> {
@@ -95,13 +125,13 @@ async function collect(
 async function stream(
   context: ApiContext,
   { request: httpRequest, reply }: { readonly request: FastifyRequest; readonly reply: FastifyReply },
-  request: AnswerRequest,
+  request: Admitted,
   format: AnswerFormat,
   choices: readonly Choice[],
 ): Promise<FastifyReply> {
   reply.hijack()
   const chunks = new ChunkStream(reply.raw, format, {
-    headers: { 'x-request-id': httpRequest.id },
+    headers: reply.getHeaders() as Record<string, string>,
     numChoices: choices.length,
     numPromptTokens: request.numPromptTokens,
     includeUsage: request.includeUsage,
@@ -127,7 +157,7 @@ type OnProgress = (choice: Choice, text: string, details: readonly TokenDetail[]
 function run(
   context: ApiContext,
   reply: FastifyReply,
-  request: AnswerRequest,
+  request: Admitted,
   choices: readonly Choice[],
   onProgress: OnProgress,
 ): Promise<void> {
@@ -136,7 +166,7 @@ function run(
     const keepsDetails = !request.stream
     const generations = request.generations.map((options, index) => {
       const choice = choices[index] as Choice
-      return new Generation(context, options, {
+      return new Generation(context, options, request.tickets[index] as Ticket, {
         onText(text, details) {
           if (keepsDetails) choice.details.push(...details)
           onProgress(choice, text, details)

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { ServingError } from '../core/errors.ts'
+import type { ServiceClass } from '../core/service-class.ts'
 import type { ApiKey } from '../core/tenant.ts'
 import type { EngineClient } from '../engine/engine-client.ts'
 import type { EngineInfo } from '../engine/protocol.ts'
@@ -7,6 +8,7 @@ import type { ServerMetrics } from '../telemetry/metrics.ts'
 import type { ChatTemplate } from '../text/chat-template.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import type { ActiveWork } from './active-work.ts'
+import type { Admission, AdmissionConfig } from './admission/admission.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { ProgramLog } from './program-log.ts'
 import type { WorkloadRecorder } from './workload-recorder.ts'
@@ -16,8 +18,11 @@ export interface ApiConfig {
   readonly servedModelNames: readonly string[]
   /** Keys that open the server; undefined: everybody may come in. */
   readonly apiKeys: readonly ApiKey[] | undefined
-  /** Names of the service classes; the first is meant when a request names none. */
-  readonly serviceClasses: readonly string[]
+  /** At least one; the first is meant when a request names none. */
+  readonly serviceClasses: readonly ServiceClass[]
+  /** Refuse what is predicted to miss its class's time to first token, not only what says itself what it wants. */
+  readonly refuseLate: boolean
+  readonly admission: AdmissionConfig
   readonly maxBodyBytes: number
   readonly maxMessages: number
   /** Upper bound of `n`, and of prompts in one request. */
@@ -33,6 +38,7 @@ export interface ApiContext {
   readonly config: ApiConfig
   readonly metrics: ServerMetrics
   readonly keys: KeyRing
+  readonly admission: Admission
   readonly programs: ProgramLog
   readonly version: string
   /** Told of every generation; undefined: nothing is recorded. */

@@ -2,6 +2,7 @@
 import type { FastifyReply } from 'fastify'
 import type { z } from 'zod'
 import { errorTable, ServingError, type ErrorCode } from '../core/errors.ts'
+import { microsToSeconds } from '../core/units.ts'
 
 export interface ErrorBody {
   readonly error: {
@@ -16,6 +17,7 @@ export interface ErrorBody {
 const wireCodes: Partial<Record<ErrorCode, string>> = {
   PROMPT_TOO_LONG: 'context_length_exceeded',
   UNAUTHORIZED: 'invalid_api_key',
+  RATE_LIMITED: 'rate_limit_exceeded',
 }
 
 export function errorBody(code: ErrorCode, message: string, param?: string): ErrorBody {
@@ -27,8 +29,15 @@ export function errorBody(code: ErrorCode, message: string, param?: string): Err
 export function sendError(reply: FastifyReply, error: unknown): FastifyReply {
   const known = toServingError(error)
   if (known.code === 'INTERNAL') reply.log.error({ err: error }, 'request failed')
-  if (errorTable[known.code].status === 503) void reply.header('retry-after', '1')
+  const retryAfter = retrySeconds(known)
+  if (retryAfter !== undefined) void reply.header('retry-after', `${retryAfter}`)
   return reply.code(errorTable[known.code].status).send(errorBody(known.code, known.message, known.param))
+}
+
+/** Whole seconds, as the header wants them. */
+function retrySeconds({ code, retryAfter }: ServingError): number | undefined {
+  if (retryAfter !== undefined) return Math.max(1, Math.ceil(microsToSeconds(retryAfter)))
+  return errorTable[code].status === 503 ? 1 : undefined
 }
 
 /** @throws {ServingError} INVALID_REQUEST naming the first field at fault as `messages[0].content`. */

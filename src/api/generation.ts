@@ -11,6 +11,7 @@ import type { SequenceEvent, SequenceTimings } from '../engine/engine-client.ts'
 import type { EngineInfo } from '../engine/protocol.ts'
 import { IncrementalDetokenizer } from '../text/incremental-detokenizer.ts'
 import { StopMatcher } from '../text/stop-matcher.ts'
+import type { Ticket } from './admission/admission.ts'
 import type { ApiContext } from './context.ts'
 import type { Recording } from './workload-recorder.ts'
 
@@ -18,6 +19,8 @@ export interface GenerationOptions {
   readonly promptTokens: readonly number[]
   readonly sampling: SamplingParams
   readonly maxTokens: number
+  /** What of it the client asked for; undefined: all the room there is. */
+  readonly askedTokens: number | undefined
   readonly stop: readonly string[]
   readonly stopTokenIds: readonly number[]
   readonly ignoreEos: boolean
@@ -79,6 +82,7 @@ export function checkTokens(
 
 export class Generation {
   readonly #context: ApiContext
+  readonly #ticket: Ticket
   readonly #sink: GenerationSink
   readonly #id: RequestId
   readonly #options: GenerationOptions
@@ -92,9 +96,12 @@ export class Generation {
   #lastTokenAt: Micros
   #isStopped = false
   #isAborted = false
+  #isStarted = false
 
-  constructor(context: ApiContext, options: GenerationOptions, sink: GenerationSink) {
+  /** The ticket is given back when the sequence ends. */
+  constructor(context: ApiContext, options: GenerationOptions, ticket: Ticket, sink: GenerationSink) {
     this.#context = context
+    this.#ticket = ticket
     this.#sink = sink
     this.#options = options
     this.#id = toRequestId(randomUUID())
@@ -107,6 +114,7 @@ export class Generation {
 
   start(): void {
     if (this.#isAborted) return
+    this.#isStarted = true
     const { promptTokens, sampling, ignoreEos, terms, arrivedAt, maxTokens } = this.#options
     this.#end = this.#context.active.start()
     this.#recording = this.#context.recorder?.begin({
@@ -135,7 +143,8 @@ export class Generation {
   abort(): void {
     if (this.#isAborted) return
     this.#isAborted = true
-    this.#context.engine.cancel(this.#id)
+    if (this.#isStarted) this.#context.engine.cancel(this.#id)
+    else this.#ticket.end(0, this.#context.clock.now())
   }
 
   #receive(event: SequenceEvent): void {
@@ -146,6 +155,7 @@ export class Generation {
   #append(tokenIds: readonly number[], logprobs: readonly TokenLogprobs[] | undefined): void {
     const { metrics, clock } = this.#context
     const now = clock.now()
+    if (this.#numOutputTokens === 0) this.#ticket.noteFirstToken(now)
     let text = ''
     const details: TokenDetail[] = []
     for (const [index, tokenId] of tokenIds.entries()) {
@@ -171,6 +181,7 @@ export class Generation {
   #finish({ reason, error, timings }: Extract<SequenceEvent, { kind: 'finished' }>): void {
     this.#end()
     this.#recording?.end(timings.finishedAt)
+    this.#ticket.end(this.#numOutputTokens, this.#context.clock.now())
     const finished = this.#isStopped ? 'stop' : reason
     this.#measure(finished, timings)
     if (this.#isAborted) return

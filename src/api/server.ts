@@ -12,6 +12,7 @@ import { ServerMetrics } from '../telemetry/metrics.ts'
 import type { ChatTemplate } from '../text/chat-template.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import { ActiveWork } from './active-work.ts'
+import { Admission } from './admission/admission.ts'
 import type { ApiConfig, ApiContext } from './context.ts'
 import { sendError } from './errors.ts'
 import { KeyRing } from './key-ring.ts'
@@ -67,6 +68,7 @@ export function createServer(deps: ServerDeps): ApiServer {
   const context: ApiContext = {
     ...deps,
     metrics,
+    admission: new Admission(deps.config.admission),
     keys: new KeyRing(deps.config.apiKeys),
     programs: new ProgramLog(),
     startedAt: Math.floor(Date.now() / 1000),

@@ -110,3 +110,43 @@ describe('a program', () => {
     expect((await ask({ metadata: { deadline_ms: 'soon' } })).statusCode).toBe(400)
   })
 })
+
+describe('a key with limits', () => {
+  it('is told what is left in every answer, and when to try again in a refusal', async () => {
+    const limits = { ...noLimits, requestsPerMinute: 2, tokensPerMinute: 5000 }
+    server = scriptedServer('x', { apiKeys: [keyOf('one', { limits })] })
+    const headers = { authorization: 'Bearer one' }
+    const first = await ask({ max_tokens: 5 }, headers)
+    expect(first.headers).toMatchObject({
+      'x-ratelimit-limit-requests': '2',
+      'x-ratelimit-remaining-requests': '1',
+      'x-ratelimit-limit-tokens': '5000',
+    })
+    const streamed = await ask({ max_tokens: 5, stream: true }, headers)
+    expect(streamed.headers).toMatchObject({ 'x-ratelimit-remaining-requests': '0' })
+    expect(streamed.headers['x-request-id']).toBeDefined()
+    const refused = await ask({}, headers)
+    expect(refused.statusCode).toBe(429)
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(25)
+    expect(refused.json()).toMatchObject({
+      error: { type: 'rate_limit_error', code: 'rate_limit_exceeded' },
+    })
+  })
+
+  it('may have so many requests under way, and gets their places back when clients go', async () => {
+    const limits = { ...noLimits, maxRequests: 2 }
+    server = scriptedServer('x', { apiKeys: [keyOf('one', { limits })] })
+    const headers = { authorization: 'Bearer one' }
+    server.engine.pause()
+    const pending = ask({ n: 2 }, headers)
+    while (server.engine.numLive < 2) await new Promise((resolve) => setImmediate(resolve))
+    const refused = await ask({}, headers)
+    expect(refused.statusCode).toBe(429)
+    expect(refused.json()).toMatchObject({ error: { code: 'queue_full' } })
+    expect(refused.headers['retry-after']).toBe('1')
+    server.engine.resume()
+    expect((await pending).statusCode).toBe(200)
+    const again = await ask({ n: 2 }, headers)
+    expect(again.json()).toMatchObject({ choices: [{}, {}] })
+  })
+})

@@ -70,7 +70,15 @@ async function listen(config: Config, { engine, tokenizer, recording }: Parts): 
     config: {
       servedModelNames: modelNames,
       apiKeys: readKeys(config),
-      serviceClasses: config.serviceClasses.map(({ name }) => name),
+      serviceClasses: config.serviceClasses,
+      refuseLate: config.refuseLate,
+      admission: {
+        maxRequests: config.maxQueueRequests,
+        maxTokens: config.maxQueueTokens,
+        maxTenantRequests: config.maxTenantRequests ?? config.maxQueueRequests,
+        maxTenantTokens: config.maxTenantTokens ?? config.maxQueueTokens,
+        lateFactor: config.lateFactor,
+      },
       maxBodyBytes: config.maxBodyBytes,
       maxMessages: config.maxMessages,
       maxChoices: config.maxChoices,

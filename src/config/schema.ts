@@ -115,6 +115,37 @@ export const settings = {
     about:
       'Classes for "service_tier", as YAML: {chat: {ttft-ms: 500, tbt-ms: 80, weight: 8}, bulk: {ttft-ms: 60000, yields: true}}. The first is meant when a request names none.',
   }),
+  'max-queue-requests': setting(integer(1), {
+    group: 'Admission',
+    default: 8192,
+    about: 'Most answers that wait or run at one time; further requests get 429.',
+  }),
+  'max-queue-tokens': setting(integer(1), {
+    group: 'Admission',
+    default: 16_000_000,
+    about: 'Most tokens that these may come to, prompts and answers together.',
+  }),
+  'max-tenant-requests': optionalSetting(integer(1), {
+    group: 'Admission',
+    defaultText: 'as many as there may be',
+    about: 'Most answers of one tenant that wait or run, where its key does not say otherwise.',
+  }),
+  'max-tenant-tokens': optionalSetting(integer(1), {
+    group: 'Admission',
+    defaultText: 'as many as there may be',
+    about: 'Most tokens that the answers of one tenant may come to, where its key does not say otherwise.',
+  }),
+  'refuse-late': setting(toggle, {
+    group: 'Admission',
+    default: false,
+    about:
+      'Refuse at once, with 429, what is predicted to miss the time to first token of its class. Requests with "metadata": {"ttft_ms": N} always ask for that.',
+  }),
+  'late-factor': setting(decimal({ min: 1 }), {
+    group: 'Admission',
+    default: 1.5,
+    about: 'How many times its target the predicted time to first token must be for a request to be refused.',
+  }),
   host: setting(text, {
     group: 'Server',
     placeholder: 'ADDRESS',

@@ -1,3 +1,5 @@
+import type { Micros } from './units.ts'
+
 /**
  * Every failure a user can meet has one row here: its code, the HTTP status and OpenAI's error type.
  * How a code becomes an HTTP body is known in `api/errors.ts` alone.
@@ -12,6 +14,8 @@ export const errorTable = {
   METHOD_NOT_ALLOWED: { status: 405, type: 'invalid_request_error' },
   BODY_TOO_LARGE: { status: 413, type: 'invalid_request_error' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, type: 'invalid_request_error' },
+  RATE_LIMITED: { status: 429, type: 'rate_limit_error' },
+  TOO_LATE: { status: 429, type: 'rate_limit_error' },
   QUEUE_FULL: { status: 429, type: 'rate_limit_error' },
   ABORTED: { status: 499, type: 'server_error' },
   INTERNAL: { status: 500, type: 'server_error' },
@@ -27,17 +31,26 @@ export const errorTable = {
 
 export type ErrorCode = keyof typeof errorTable
 
+export interface ServingErrorOptions {
+  readonly param?: string
+  readonly cause?: unknown
+  readonly retryAfter?: Micros
+}
+
 /** A failure somebody can act on: says what was wrong, where, and what to do. */
 export class ServingError extends Error {
   override readonly name = 'ServingError'
   readonly code: ErrorCode
   /** The request field at fault, in OpenAI's notation (`messages[0].content`). */
   readonly param: string | undefined
+  /** When trying again makes sense; undefined where nothing is known. */
+  readonly retryAfter: Micros | undefined
 
-  constructor(code: ErrorCode, message: string, options: { param?: string; cause?: unknown } = {}) {
+  constructor(code: ErrorCode, message: string, options: ServingErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.param = options.param
+    this.retryAfter = options.retryAfter
   }
 }
 

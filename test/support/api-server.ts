@@ -1,11 +1,22 @@
 import type { AddressInfo } from 'node:net'
+import type { AdmissionConfig } from '../../src/api/admission/admission.ts'
 import { createServer, type ApiConfig, type ApiServer } from '../../src/api/server.ts'
 import type { WorkloadRecorder } from '../../src/api/workload-recorder.ts'
+import { defaultServiceClasses } from '../../src/core/service-class.ts'
 import type { EngineClient } from '../../src/engine/engine-client.ts'
 import { systemClock } from '../../src/engine/system-clock.ts'
 import { createChatTemplate } from '../../src/text/chat-template.ts'
 import { ByteTokenizer } from './byte-tokenizer.ts'
 import { ScriptedEngine, type ScriptedEngineOptions } from './scripted-engine.ts'
+
+/** Refuses nobody. */
+export const amplyAdmitting: AdmissionConfig = {
+  maxRequests: Infinity,
+  maxTokens: Infinity,
+  maxTenantRequests: Infinity,
+  maxTenantTokens: Infinity,
+  lateFactor: 1.5,
+}
 
 export interface ScriptedServer extends ApiServer {
   readonly engine: ScriptedEngine
@@ -40,7 +51,9 @@ export function byteServer(
     config: {
       servedModelNames: ['script'],
       apiKeys: undefined,
-      serviceClasses: ['default', 'priority', 'flex', 'batch'],
+      serviceClasses: defaultServiceClasses,
+      refuseLate: false,
+      admission: amplyAdmitting,
       maxBodyBytes: 100_000,
       maxMessages: 100,
       maxChoices: 4,

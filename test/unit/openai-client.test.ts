@@ -4,11 +4,13 @@ import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sha256 } from '../../src/api/key-ring.ts'
 import { createServer, type ApiServer } from '../../src/api/server.ts'
+import { defaultServiceClasses } from '../../src/core/service-class.ts'
 import { sharedKey } from '../../src/core/tenant.ts'
 import { InProcessClient } from '../../src/engine/in-process-client.ts'
 import { systemClock } from '../../src/engine/system-clock.ts'
 import { createChatTemplate } from '../../src/text/chat-template.ts'
 import { openLlamaTokenizer } from '../../src/text/llama-tokenizer.ts'
+import { amplyAdmitting } from '../support/api-server.ts'
 import { testExecutorOptions } from '../support/single-sequence.ts'
 
 const modelPath = 'models/yardling/yardling-q8_0.gguf'
@@ -32,7 +34,9 @@ beforeAll(async () => {
     config: {
       servedModelNames: ['yardling'],
       apiKeys: [sharedKey(sha256('secret'))],
-      serviceClasses: ['default'],
+      serviceClasses: defaultServiceClasses,
+      refuseLate: false,
+      admission: amplyAdmitting,
       maxBodyBytes: 1_000_000,
       maxMessages: 100,
       maxChoices: 8,

@@ -10,7 +10,7 @@ import { checkTokens, roomBehind } from '../generation.ts'
 import { chatLogprobs } from '../logprobs.ts'
 import { chatRequest, type ChatRequest } from '../schemas/chat.ts'
 import { samplingParams } from '../schemas/sampling.ts'
-import { serviceTerms } from '../service-terms.ts'
+import { askerOf } from '../service-terms.ts'
 
 export function chatCompletions(app: FastifyInstance, context: ApiContext): void {
   app.post('/v1/chat/completions', async (request, reply) => {
@@ -19,7 +19,7 @@ export function chatCompletions(app: FastifyInstance, context: ApiContext): void
     const body = parseBody(chatRequest, request.body)
     checkModelName(context, body.model)
     checkLimits(context, body)
-    const terms = serviceTerms(context, request, body, arrivedAt)
+    const asker = askerOf(context, request, body, arrivedAt)
     const info = await requireEngine(context)
     const promptTokens = encodePrompt(context.tokenizer, renderPrompt(context, body))
     const room = roomBehind(info, promptTokens, 'messages')
@@ -30,10 +30,11 @@ export function chatCompletions(app: FastifyInstance, context: ApiContext): void
       promptTokens,
       sampling: { ...sampling, seed: sampling.seed + index },
       maxTokens: Math.min(room, body.max_completion_tokens ?? body.max_tokens ?? room),
+      askedTokens: body.max_completion_tokens ?? body.max_tokens,
       stop: body.stop ?? [],
       stopTokenIds: body.stop_token_ids ?? [],
       ignoreEos: body.ignore_eos ?? false,
-      terms,
+      terms: asker.terms,
       arrivedAt,
       followsTool: body.messages.at(-1)?.role === 'tool',
     }))
@@ -41,6 +42,7 @@ export function chatCompletions(app: FastifyInstance, context: ApiContext): void
       context,
       { request, reply },
       {
+        asker,
         generations,
         numPromptTokens: promptTokens.length,
         stream: body.stream ?? false,

@@ -8,7 +8,7 @@ import { checkTokens, roomBehind } from '../generation.ts'
 import { completionLogprobs } from '../logprobs.ts'
 import { completionRequest, type CompletionRequest } from '../schemas/completions.ts'
 import { samplingParams } from '../schemas/sampling.ts'
-import { serviceTerms } from '../service-terms.ts'
+import { askerOf } from '../service-terms.ts'
 
 /** OpenAI's default. */
 const defaultMaxTokens = 16
@@ -19,7 +19,7 @@ export function completions(app: FastifyInstance, context: ApiContext): void {
     const body = parseBody(completionRequest, request.body)
     checkModelName(context, body.model)
     refuseUnsupported(body)
-    const terms = serviceTerms(context, request, body, arrivedAt)
+    const asker = askerOf(context, request, body, arrivedAt)
     const info = await requireEngine(context)
     const prompts = promptsOf(context, body)
     const numChoices = prompts.length * (body.n ?? 1)
@@ -35,10 +35,11 @@ export function completions(app: FastifyInstance, context: ApiContext): void {
         promptTokens,
         sampling: { ...sampling, seed: sampling.seed + index },
         maxTokens: Math.min(rooms[promptIndex] ?? 0, body.max_tokens ?? defaultMaxTokens),
+        askedTokens: body.max_tokens ?? defaultMaxTokens,
         stop: body.stop ?? [],
         stopTokenIds: body.stop_token_ids ?? [],
         ignoreEos: body.ignore_eos ?? false,
-        terms,
+        terms: asker.terms,
         arrivedAt,
       })),
     )
@@ -46,6 +47,7 @@ export function completions(app: FastifyInstance, context: ApiContext): void {
       context,
       { request, reply },
       {
+        asker,
         generations,
         numPromptTokens: prompts.reduce((sum, prompt) => sum + prompt.length, 0),
         stream: body.stream ?? false,

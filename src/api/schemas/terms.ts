@@ -19,6 +19,8 @@ const metadata = z.looseObject({
   program_id: optional(name),
   /** Milliseconds from the program's first request in which all of it should be done. */
   deadline_ms: optional(numeric.pipe(z.number().gt(0).max(1e12))),
+  /** Milliseconds to the first token: a request that would have to wait longer wants to know at once. */
+  ttft_ms: optional(numeric.pipe(z.number().gt(0).max(1e12))),
   /** Requests that the whole program will make. */
   num_stages: optional(numeric.pipe(z.number().int().min(1).max(1e6))),
 })
