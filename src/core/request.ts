@@ -36,11 +36,22 @@ export const plainTerms: ServiceTerms = {
   stagesLeft: undefined,
 }
 
+/** What a request wishes of the prefix cache. */
+export interface CacheTerms {
+  /** Only requests of the same salt share KV with this one. */
+  readonly cacheSalt?: string | undefined
+  /**
+   * How long its KV should stay after use, as a multiple of what is usual (1). A wish: it loses its weight as other
+   * requests come and go.
+   */
+  readonly cacheRetention?: number | undefined
+}
+
 /**
  * One sequence to generate, as an engine receives it: tokens in, tokens out. `n` samples are `n` of these.
  * Stop *strings* are not here: whoever detokenises finds them and cancels.
  */
-export interface GenerationRequest extends ServiceTerms {
+export interface GenerationRequest extends ServiceTerms, CacheTerms {
   readonly id: RequestId
   readonly promptTokens: readonly number[]
   /** Tokens already generated for this request (it continues after a crash or a move); usually empty. */

@@ -31,7 +31,7 @@ export function toUpdate(
               firstScheduledAt: sequence.firstScheduledAt,
               firstTokenAt: sequence.firstTokenAt,
               finishedAt: now,
-              numCachedTokens: 0,
+              numCachedTokens: sequence.numCachedTokens,
               numPreemptions: sequence.numPreemptions,
             },
           },

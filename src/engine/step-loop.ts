@@ -160,7 +160,7 @@ export class StepLoop {
       numRunning: scheduler.numRunning,
       numWaiting: scheduler.numWaiting,
       numBlocks: kv.numBlocks,
-      numFreeBlocks: kv.numFreeBlocks,
+      numFreeBlocks: kv.numAvailableBlocks,
       numPreemptionsTotal: scheduler.numPreemptionsTotal,
       ...(finished ?? { ...noStep, step: this.#step }),
     }

@@ -13,15 +13,30 @@ export interface BlockRequest {
 }
 
 /**
- * Owns the blocks of one pool: each is free (no references) or owned (one or more). Hands out extents, as few and
- * as long as it can. It knows no sequences; `KvCacheManager` does. Invariant: free + owned = numBlocks, and free
- * runs are maximal. Every operation costs one step per block touched plus O(log n) per run touched.
+ * `free`: nothing in it. `owned`: one reference or more. `cached`: no references, but its content is of use to whoever
+ * finds it. States to come, as of blocks on their way to another tier, are further negative reference counts.
+ */
+export type BlockState = 'free' | 'owned' | 'cached'
+
+/** The reference count of a cached block. */
+const cached = -1
+
+/** Says of a block that has lost its last reference whether its content is to be kept. */
+export type KeepBlock = (block: BlockId) => boolean
+
+const keepNothing: KeepBlock = () => false
+
+/**
+ * Owns the blocks of one pool, and the state of each. Hands out extents, as few and as long as it can. It knows no
+ * sequences and no content; `KvCacheManager` and `PrefixCache` do. Invariant: free + owned + cached = numBlocks, and
+ * free runs are maximal. Every operation costs one step per block touched plus O(log n) per run touched.
  */
 export class BlockPool {
   readonly numBlocks: number
   readonly #references: Int32Array
   readonly #free: FreeRuns
   #numFree: number
+  #numCached = 0
 
   constructor(numBlocks: number) {
     invariant(Number.isSafeInteger(numBlocks) && numBlocks > 0, `a pool of ${numBlocks} blocks`)
@@ -36,6 +51,14 @@ export class BlockPool {
     return this.#numFree
   }
 
+  get numCachedBlocks(): number {
+    return this.#numCached
+  }
+
+  get numBytes(): number {
+    return this.#references.byteLength + this.#free.numBytes
+  }
+
   /** Number of maximal runs of free blocks: 1 is not fragmented at all. */
   get numFreeRuns(): number {
     return this.#free.numRuns
@@ -46,7 +69,13 @@ export class BlockPool {
   }
 
   referencesOf(block: BlockId): number {
-    return this.#references[block]!
+    return Math.max(0, this.#references[block]!)
+  }
+
+  stateOf(block: BlockId): BlockState {
+    const references = this.#references[block]!
+    if (references === cached) return 'cached'
+    return references > 0 ? 'owned' : 'free'
   }
 
   /**
@@ -62,24 +91,27 @@ export class BlockPool {
     return extents
   }
 
-  /** One more user of every block of the extent. */
+  /** One more user of every block of the extent, which are owned or cached, and owned afterwards. */
   retain(extent: Extent): void {
     for (let block = extent.start as number; block < extent.start + extent.length; block += 1) {
-      invariant(this.#references[block]! > 0, `block ${block} is shared while it is free`)
-      this.#references[block]! += 1
+      const references = this.#references[block]!
+      invariant(references !== 0, `block ${block} is shared while it is free`)
+      if (references === cached) this.#numCached -= 1
+      this.#references[block] = references === cached ? 1 : references + 1
     }
   }
 
-  /** One user less of every block of the extent; blocks without users are free and join their free neighbours. */
-  release(extent: Extent): void {
+  /**
+   * One user less of every block of the extent. Blocks without users are cached where `keep` says so; else they are
+   * free and join their free neighbours.
+   */
+  release(extent: Extent, keep: KeepBlock = keepNothing): void {
     const end = extent.start + extent.length
     let runStart = -1
     for (let block = extent.start as number; block < end; block += 1) {
-      const references = this.#references[block]! - 1
-      invariant(references >= 0, `block ${block} is freed while it is free`)
-      this.#references[block] = references
-      if (references === 0 && runStart < 0) runStart = block
-      if (references > 0 && runStart >= 0) {
+      const isFree = this.#dropReference(block, keep)
+      if (isFree && runStart < 0) runStart = block
+      if (!isFree && runStart >= 0) {
         this.#addFree(runStart, block - runStart)
         runStart = -1
       }
@@ -87,18 +119,29 @@ export class BlockPool {
     if (runStart >= 0) this.#addFree(runStart, end - runStart)
   }
 
+  /** Makes a cached block free. */
+  evict(block: BlockId): void {
+    invariant(this.#references[block] === cached, `block ${block} is evicted and is not cached`)
+    this.#references[block] = 0
+    this.#numCached -= 1
+    this.#addFree(block, 1)
+  }
+
   /** Compares every index with the reference counts. For tests: takes time in proportion to the pool. */
   checkInvariants(): void {
     const runs = new Map<number, number>()
     let numFree = 0
+    let numCached = 0
     for (let block = 0; block < this.numBlocks; block += 1) {
-      invariant(this.#references[block]! >= 0, `block ${block} has a negative reference count`)
+      invariant(this.#references[block]! >= cached, `block ${block} is in no known state`)
+      if (this.#references[block] === cached) numCached += 1
       if (this.#references[block] !== 0) continue
       const start = block
-      while (block < this.numBlocks && this.#references[block] === 0) block += 1
-      runs.set(start, block - start)
-      numFree += block - start
+      while (block + 1 < this.numBlocks && this.#references[block + 1] === 0) block += 1
+      runs.set(start, block + 1 - start)
+      numFree += block + 1 - start
     }
+    invariant(numCached === this.#numCached, `${this.#numCached} blocks counted as cached, ${numCached} are`)
     invariant(numFree === this.#numFree, `${this.#numFree} blocks counted as free, ${numFree} are`)
     this.#free.checkInvariants(runs)
   }
@@ -106,12 +149,22 @@ export class BlockPool {
   /** @throws {InvariantError} unless block b has `uses[b]` references. */
   checkReferences(uses: ArrayLike<number>): void {
     for (let block = 0; block < this.numBlocks; block += 1) {
-      const references = this.#references[block]!
+      const references = this.referencesOf(toBlockId(block))
       invariant(
         references === uses[block],
         `block ${block} has ${references} references and ${uses[block]} uses`,
       )
     }
+  }
+
+  /** True when the block is free now; its neighbours do not know it yet. */
+  #dropReference(block: number, keep: KeepBlock): boolean {
+    const references = this.#references[block]! - 1
+    invariant(references >= 0, `block ${block} is freed while nobody uses it`)
+    const isCached = references === 0 && keep(toBlockId(block))
+    if (isCached) this.#numCached += 1
+    this.#references[block] = isCached ? cached : references
+    return references === 0 && !isCached
   }
 
   #takeBehind(after: BlockId, wanted: number, extents: Extent[]): number {

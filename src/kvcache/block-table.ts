@@ -1,3 +1,4 @@
+import { InvariantError } from '../core/errors.ts'
 import { toBlockId, type BlockId } from '../core/units.ts'
 import type { Extent } from './extent.ts'
 
@@ -21,6 +22,33 @@ export class BlockTable {
   get lastBlock(): BlockId | undefined {
     const last = this.#extents.at(-1)
     return last && toBlockId(last.start + last.length - 1)
+  }
+
+  /** The block that holds the tokens [index * blockSize, (index + 1) * blockSize). */
+  blockAt(index: number): BlockId {
+    let rest = index
+    for (const { start, length } of this.#extents) {
+      if (rest < length) return toBlockId(start + rest)
+      rest -= length
+    }
+    throw new InvariantError(`a table of ${this.#numBlocks} blocks has no block ${index}`)
+  }
+
+  /** Puts another block of the same content in the place of one. Costs time in proportion to the extents. */
+  replace(index: number, block: BlockId): void {
+    const before: Extent[] = []
+    const behind: Extent[] = []
+    let first = 0
+    for (const { start, length } of this.#extents) {
+      const numBefore = Math.min(Math.max(0, index - first), length)
+      const numBehind = Math.min(Math.max(0, first + length - index - 1), length)
+      if (numBefore > 0) before.push({ start, length: numBefore })
+      if (numBehind > 0) behind.push({ start: toBlockId(start + length - numBehind), length: numBehind })
+      first += length
+    }
+    this.#extents = []
+    this.#numBlocks = 0
+    this.append([...before, { start: block, length: 1 }, ...behind])
   }
 
   /** Adds extents at the end; one that continues the last extent lengthens it. */

@@ -28,6 +28,11 @@ export class FreeRuns {
     return this.#numRuns
   }
 
+  get numBytes(): number {
+    const arrays = [this.#lengthAt, this.#firstOfLength, this.#next, this.#previous]
+    return arrays.reduce((sum, { byteLength }) => sum + byteLength, this.#lengths.numBytes)
+  }
+
   /** Length of the longest run; 0 when nothing is free. */
   get longest(): number {
     return Math.max(0, this.#lengths.last())

@@ -18,7 +18,7 @@ describe('the KV cache manager', () => {
     expect(kv.grow(id(1), 9)).toBe(true)
     expect(kv.canGrow(id(2), 8)).toBe(false)
     expect(kv.grow(id(2), 8)).toBe(false)
-    expect(kv.numFreeBlocks).toBe(1)
+    expect(kv.numAvailableBlocks).toBe(1)
     expect(kv.extentsOf(id(2))).toEqual([])
   })
 
@@ -53,7 +53,7 @@ describe('the KV cache manager', () => {
                 expect(now?.length).toBeGreaterThanOrEqual(extent.length)
               }
             }
-            expect(kv.numFreeBlocks).toBe(numBlocks - used())
+            expect(kv.numAvailableBlocks).toBe(numBlocks - used())
             for (const [sequenceId, blocks] of held) expect(kv.capacityOf(id(sequenceId))).toBe(blocks * 4)
             kv.checkInvariants()
           }

@@ -1,8 +1,14 @@
 import { invariant } from '../core/errors.ts'
-import type { SequenceId } from '../core/units.ts'
+import { toBlockId, type BlockId, type SequenceId } from '../core/units.ts'
+import type { BlockCopy } from './block-copy.ts'
 import { BlockPool } from './block-pool.ts'
 import { BlockTable } from './block-table.ts'
+import type { EvictionPolicy } from './eviction/policy.ts'
 import type { Extent } from './extent.ts'
+import type { KvStats } from './kv-stats.ts'
+import { noHit, PrefixCache, type PrefixHit } from './prefix-cache.ts'
+import { PrefixHasher } from './prefix-hasher.ts'
+import { PrefixKeys } from './prefix-keys.ts'
 
 export interface KvCacheSize {
   readonly numBlocks: number
@@ -10,35 +16,95 @@ export interface KvCacheSize {
   readonly blockSize: number
 }
 
+export interface PrefixCacheConfig {
+  readonly eviction: EvictionPolicy
+  /** Makes keys unpredictable: secret where users do not trust each other. */
+  readonly seed: number
+}
+
+/** A sequence that is about to get its first blocks. */
+export interface Newcomer {
+  readonly id: SequenceId
+  readonly keys: PrefixKeys | undefined
+  /** How many tokens it has, and how many it may have in the end. */
+  readonly numTokens: number
+  readonly maxTokens: number
+  /** How long its blocks are wished to stay afterwards, as a multiple of what is usual. */
+  readonly retention: number
+  /** Tokens of its prompt; undefined when it was here before, and comes back after a preemption. */
+  readonly numPromptTokens: number | undefined
+}
+
+export interface Started {
+  /** Tokens whose KV is there, once the copy is done. */
+  readonly numTokens: number
+  /** To be done before the next step computes anything. */
+  readonly copy: BlockCopy | undefined
+}
+
+interface Holding {
+  readonly table: BlockTable
+  readonly keys: PrefixKeys | undefined
+  readonly retention: number
+  /** Blocks from the first one on that are in the prefix cache. */
+  numInserted: number
+}
+
 /**
  * Room to grow, in tokens, that is looked for behind new blocks at most. Without it best fit puts every single block
  * into the smallest hole, where the next one never fits: sequences then have several times as many extents.
  */
 const growthRoom = 512
+/** Part of the pool that may be evicted at once for the sake of longer runs. */
+const orderShare = 1 / 64
 
 const noExtents: readonly Extent[] = []
 
 /**
- * What the scheduler talks to: which sequence holds which blocks. It decides nothing about who deserves them, and
- * running out is an answer, not an error. Where blocks come from is `BlockPool`'s business.
+ * What the scheduler talks to: which sequence holds which blocks, and which blocks hold the beginning of a new one.
+ * It decides nothing about who deserves them, and running out is an answer, not an error. Where blocks come from is
+ * `BlockPool`'s business, what is found in them `PrefixCache`'s.
  */
 export class KvCacheManager {
   readonly blockSize: number
   readonly #pool: BlockPool
-  readonly #tables = new Map<SequenceId, BlockTable>()
+  readonly #cache: PrefixCache | undefined
+  readonly #hasher: PrefixHasher | undefined
+  readonly #holdings = new Map<SequenceId, Holding>()
+  /** Blocks that the step in flight copies from: nobody may have them before. */
+  #copySources: { readonly block: BlockId; readonly position: number }[] = []
+  #step = 0
+  readonly #counts = {
+    numQueriedTokens: 0,
+    numHitTokens: 0,
+    numIdealTokens: 0,
+    numResumedTokens: 0,
+    numResumedHitTokens: 0,
+    numCopiedBlocks: 0,
+    numEvictedForRoom: 0,
+    numEvictedForOrder: 0,
+  }
 
-  constructor({ numBlocks, blockSize }: KvCacheSize) {
+  /** Without `prefixCache` nothing is kept beyond the sequence that computed it. */
+  constructor({ numBlocks, blockSize }: KvCacheSize, prefixCache?: PrefixCacheConfig) {
     invariant(blockSize > 0 && (blockSize & (blockSize - 1)) === 0, `a block of ${blockSize} tokens`)
     this.blockSize = blockSize
     this.#pool = new BlockPool(numBlocks)
+    this.#hasher = prefixCache && new PrefixHasher(prefixCache.seed)
+    this.#cache = prefixCache && new PrefixCache(this.#pool, blockSize, prefixCache.eviction)
   }
 
   get numBlocks(): number {
     return this.#pool.numBlocks
   }
 
-  get numFreeBlocks(): number {
-    return this.#pool.numFreeBlocks
+  /** Blocks that can be had at once: free ones, and cached ones, which nobody uses. */
+  get numAvailableBlocks(): number {
+    return this.#pool.numFreeBlocks + this.#pool.numCachedBlocks
+  }
+
+  get numCachedBlocks(): number {
+    return this.#pool.numCachedBlocks
   }
 
   get numFreeRuns(): number {
@@ -50,30 +116,98 @@ export class KvCacheManager {
     return this.#pool.numBlocks * this.blockSize
   }
 
-  /** Share of the pool in use, 0 to 1. */
+  /** Share of the pool that sequences hold, 0 to 1. */
   get usage(): number {
-    return 1 - this.#pool.numFreeBlocks / this.#pool.numBlocks
+    return 1 - this.numAvailableBlocks / this.#pool.numBlocks
   }
 
   /** Sequences that hold blocks. */
   get numSequences(): number {
-    return this.#tables.size
+    return this.#holdings.size
+  }
+
+  /** Bytes of bookkeeping for the whole pool. */
+  get numBookkeepingBytes(): number {
+    return this.#pool.numBytes + (this.#cache?.numBytes ?? 0)
+  }
+
+  get stats(): KvStats {
+    let numExtents = 0
+    let numTableBlocks = 0
+    for (const { table } of this.#holdings.values()) {
+      numExtents += table.extents.length
+      numTableBlocks += table.numBlocks
+    }
+    return {
+      ...this.#counts,
+      numFreeBlocks: this.#pool.numFreeBlocks,
+      numCachedBlocks: this.#pool.numCachedBlocks,
+      numOwnedBlocks: this.numBlocks - this.numAvailableBlocks,
+      numSequences: this.#holdings.size,
+      numExtents,
+      numTableBlocks,
+    }
+  }
+
+  /**
+   * What finds a sequence's beginning; undefined without a prefix cache. Sequences of different namespaces have
+   * nothing in common.
+   */
+  createKeys(namespace: string, tokens: readonly number[]): PrefixKeys | undefined {
+    return this.#hasher && new PrefixKeys(this.#hasher, this.blockSize, namespace, tokens)
+  }
+
+  /** The longest beginning of the sequence that is in the pool, of at most `maxTokens` tokens. */
+  findPrefix(keys: PrefixKeys | undefined, maxTokens: number): PrefixHit {
+    if (this.#cache === undefined || keys === undefined) return noHit
+    return this.#cache.find(keys, maxTokens)
+  }
+
+  /** Whether a newcomer of `numTokens` tokens with this hit would get its blocks, and leave `numSpareBlocks`. */
+  canStart(hit: PrefixHit, numTokens: number, numSpareBlocks = 0): boolean {
+    const numNew = Math.ceil(numTokens / this.blockSize) - hit.numBlocks
+    return numNew + numSpareBlocks <= this.numAvailableBlocks - (this.#cache?.numCachedOf(hit) ?? 0)
+  }
+
+  /**
+   * Gives a newcomer blocks for all its tokens, shared ones first. Undefined, and nothing changed, when there are too
+   * few. The hit must be of this moment.
+   */
+  start(newcomer: Newcomer, hit: PrefixHit): Started | undefined {
+    const { id, keys, numTokens, retention } = newcomer
+    invariant(!this.#holdings.has(id), `sequence ${id} starts twice`)
+    if (!this.canStart(hit, numTokens)) return undefined
+    const table = new BlockTable()
+    const holding: Holding = { table, keys, retention, numInserted: hit.numBlocks }
+    this.#holdings.set(id, holding)
+    if (hit.numBlocks > 0) {
+      const shared = this.#cache!.extentsOf(hit)
+      this.#cache!.use(shared)
+      table.append(shared)
+    }
+    const copied = this.#takeTail(table, hit, numTokens)
+    invariant(this.grow(id, numTokens, newcomer.maxTokens), `sequence ${id} got too few blocks`)
+    const numFound = copied === 'none' ? hit.numBlocks * this.blockSize : hit.numTokens
+    this.#count(newcomer, numFound)
+    if (copied !== 'copy') return { numTokens: numFound, copy: undefined }
+    const { block: from, numTokens: numCopied } = hit.tail!
+    return { numTokens: numFound, copy: { from, to: table.blockAt(hit.numBlocks), numTokens: numCopied } }
   }
 
   /** Tokens the sequence's blocks can hold; 0 when it has none. */
   capacityOf(sequenceId: SequenceId): number {
-    return (this.#tables.get(sequenceId)?.numBlocks ?? 0) * this.blockSize
+    return (this.#holdings.get(sequenceId)?.table.numBlocks ?? 0) * this.blockSize
   }
 
   /** Blocks to allocate before the sequence can hold `numTokens` tokens in all. */
   numBlocksToGrow(sequenceId: SequenceId, numTokens: number): number {
-    const held = this.#tables.get(sequenceId)?.numBlocks ?? 0
+    const held = this.#holdings.get(sequenceId)?.table.numBlocks ?? 0
     return Math.max(0, Math.ceil(numTokens / this.blockSize) - held)
   }
 
-  /** Whether `grow` would succeed and leave `numSpareBlocks` free. */
+  /** Whether `grow` would succeed and leave `numSpareBlocks` to be had. */
   canGrow(sequenceId: SequenceId, numTokens: number, numSpareBlocks = 0): boolean {
-    return this.numBlocksToGrow(sequenceId, numTokens) + numSpareBlocks <= this.#pool.numFreeBlocks
+    return this.numBlocksToGrow(sequenceId, numTokens) + numSpareBlocks <= this.numAvailableBlocks
   }
 
   /**
@@ -83,43 +217,160 @@ export class KvCacheManager {
   grow(sequenceId: SequenceId, numTokens: number, maxTokens = numTokens): boolean {
     const numBlocks = this.numBlocksToGrow(sequenceId, numTokens)
     if (numBlocks === 0) return true
-    const table = this.#tables.get(sequenceId) ?? new BlockTable()
-    const added = this.#pool.allocate({
-      numBlocks,
-      after: table.lastBlock,
-      expectedGrowth: Math.ceil(Math.max(0, Math.min(growthRoom, maxTokens - numTokens)) / this.blockSize),
-    })
-    if (!added) return false
-    table.append(added)
-    this.#tables.set(sequenceId, table)
+    if (numBlocks > this.numAvailableBlocks) return false
+    const holding = this.#holdings.get(sequenceId) ?? newHolding()
+    const room = Math.max(0, Math.min(growthRoom, maxTokens - numTokens))
+    const expectedGrowth = Math.ceil(room / this.blockSize)
+    this.#evict(numBlocks, expectedGrowth)
+    const added = this.#pool.allocate({ numBlocks, after: holding.table.lastBlock, expectedGrowth })
+    invariant(added !== undefined, 'eviction made too little room')
+    holding.table.append(added)
+    this.#holdings.set(sequenceId, holding)
     return true
   }
 
-  /** Gives back all blocks of the sequence; nothing happens when it has none. */
+  /** The first `numComputed` tokens of the sequence have KV now: full blocks can be found from here on. */
+  noteComputed(sequenceId: SequenceId, numComputed: number): void {
+    const holding = this.#holdings.get(sequenceId)
+    if (this.#cache === undefined || holding?.keys === undefined) return
+    const { table, keys } = holding
+    const numFull = Math.floor(numComputed / this.blockSize)
+    for (; holding.numInserted < numFull; holding.numInserted += 1) {
+      const index = holding.numInserted
+      const own = table.blockAt(index)
+      const parent = index === 0 ? -1 : table.blockAt(index - 1)
+      const known = this.#cache.insert(own, parent, keys, index)
+      if (known === own) continue
+      // Two computed the same: one copy is enough, and the tree is made of that one.
+      this.#cache.use([{ start: known, length: 1 }])
+      table.replace(index, known)
+      this.#cache.forget(own)
+      this.#letGo(own, index, holding)
+    }
+  }
+
+  /** Makes the last, partly filled block findable as far as it is filled by the first `numComputed` tokens. */
+  noteTail(sequenceId: SequenceId, numComputed: number): void {
+    const holding = this.#holdings.get(sequenceId)
+    const numTokens = numComputed % this.blockSize
+    if (this.#cache === undefined || holding?.keys === undefined || numTokens === 0) return
+    const { table, keys } = holding
+    const index = (numComputed - numTokens) / this.blockSize
+    invariant(holding.numInserted >= index, `sequence ${sequenceId} has a tail behind a gap`)
+    const parent = index === 0 ? -1 : table.blockAt(index - 1)
+    const tokens = keys.tokens.slice(numComputed - numTokens, numComputed)
+    this.#cache.insertTail(table.blockAt(index), parent, keys, tokens)
+  }
+
+  /** Gives back all blocks of the sequence; what can be found stays cached. Nothing happens when it has none. */
   free(sequenceId: SequenceId): void {
-    const table = this.#tables.get(sequenceId)
-    if (!table) return
-    this.#tables.delete(sequenceId)
-    for (const extent of table.extents) this.#pool.release(extent)
+    const holding = this.#holdings.get(sequenceId)
+    if (holding === undefined) return
+    this.#holdings.delete(sequenceId)
+    let index = 0
+    for (const extent of holding.table.extents) {
+      if (this.#cache === undefined) this.#pool.release(extent)
+      else for (const block of blocksOf(extent)) this.#letGo(block, index++, holding)
+    }
+  }
+
+  /** As `free`, but nothing that only this sequence used can be found again: its content is in doubt. */
+  discard(sequenceId: SequenceId): void {
+    const holding = this.#holdings.get(sequenceId)
+    if (holding === undefined) return
+    const blocks = holding.table.extents.flatMap((extent) => [...blocksOf(extent)])
+    // From the end: a block can be forgotten once nothing continues it.
+    for (const block of blocks.toReversed()) this.#cache?.forget(block)
+    this.free(sequenceId)
+  }
+
+  /** Once a step, when it is over: what it copied from may change again. */
+  endStep(): void {
+    this.#step += 1
+    for (const { block, position } of this.#copySources) {
+      this.#cache!.letGo(block, { step: this.#step, position, retention: 1 })
+    }
+    this.#copySources = []
   }
 
   /** The sequence's blocks in token order. The array is never changed afterwards. */
   extentsOf(sequenceId: SequenceId): readonly Extent[] {
-    return this.#tables.get(sequenceId)?.extents ?? noExtents
+    return this.#holdings.get(sequenceId)?.table.extents ?? noExtents
   }
 
-  /** @throws {InvariantError} unless every block's reference count equals its uses in block tables. */
+  /** @throws {InvariantError} unless every block's reference count equals its uses in block tables and copies. */
   checkInvariants(): void {
     this.#pool.checkInvariants()
+    this.#cache?.checkInvariants()
     const uses = new Int32Array(this.numBlocks)
-    for (const table of this.#tables.values()) {
+    for (const { block } of this.#copySources) uses[block]! += 1
+    for (const { table } of this.#holdings.values()) {
       let numBlocks = 0
-      for (const { start, length } of table.extents) {
-        numBlocks += length
-        for (let block = start as number; block < start + length; block += 1) uses[block]! += 1
+      for (const extent of table.extents) {
+        numBlocks += extent.length
+        for (const block of blocksOf(extent)) uses[block]! += 1
       }
       invariant(numBlocks === table.numBlocks, `a table of ${table.numBlocks} blocks lists ${numBlocks}`)
     }
     this.#pool.checkReferences(uses)
   }
+
+  /** Goes on in the block of the hit's tail where nobody else needs it as it is; else makes ready to copy it. */
+  #takeTail(table: BlockTable, { tail, numBlocks }: PrefixHit, numTokens: number): 'none' | 'own' | 'copy' {
+    if (tail === undefined || this.#cache === undefined) return 'none'
+    const extent = { start: tail.block, length: 1 }
+    if (this.#cache.endsWith(tail.block, tail.numTokens)) {
+      this.#cache.use([extent])
+      table.append([extent])
+      return 'own'
+    }
+    const numNew = Math.ceil(numTokens / this.blockSize) - numBlocks
+    const isCached = this.#pool.stateOf(tail.block) === 'cached'
+    // It would take the last block that could be had.
+    if (isCached && numNew === this.numAvailableBlocks) return 'none'
+    this.#cache.use([extent])
+    this.#copySources.push({ block: tail.block, position: numBlocks * this.blockSize })
+    this.#counts.numCopiedBlocks += 1
+    return 'copy'
+  }
+
+  #letGo(block: BlockId, index: number, { retention }: Holding): void {
+    this.#cache!.letGo(block, { step: this.#step, position: index * this.blockSize, retention })
+  }
+
+  /** Frees cached blocks until `numBlocks` are free, and some more where that makes a long run. */
+  #evict(numBlocks: number, expectedGrowth: number): void {
+    if (this.#cache === undefined || this.#pool.numCachedBlocks === 0) return
+    while (this.#pool.numFreeBlocks < numBlocks && this.#cache.evict()) this.#counts.numEvictedForRoom += 1
+    const wanted = numBlocks + 2 * expectedGrowth
+    const most = Math.min(wanted, Math.floor(this.numBlocks * orderShare))
+    for (let count = 0; count < most && this.#pool.longestFreeRun < numBlocks; count += 1) {
+      if (!this.#cache.evict()) return
+      this.#counts.numEvictedForOrder += 1
+    }
+  }
+
+  #count({ keys, numTokens, numPromptTokens }: Newcomer, numFound: number): void {
+    const counts = this.#counts
+    if (numPromptTokens === undefined) {
+      counts.numResumedTokens += numTokens
+      counts.numResumedHitTokens += numFound
+      return
+    }
+    const most = Math.floor((numTokens - 1) / this.blockSize)
+    const numSeen = keys === undefined ? 0 : (this.#cache?.seen.longest(keys, most) ?? 0)
+    const numIdeal = numSeen * this.blockSize
+    const numHit = Math.min(numFound, numPromptTokens)
+    counts.numQueriedTokens += numPromptTokens
+    counts.numHitTokens += numHit
+    counts.numIdealTokens += Math.max(numHit, Math.min(numIdeal, numPromptTokens))
+  }
+}
+
+function newHolding(): Holding {
+  return { table: new BlockTable(), keys: undefined, retention: 1, numInserted: 0 }
+}
+
+function* blocksOf({ start, length }: Extent): Generator<BlockId> {
+  for (let offset = 0; offset < length; offset += 1) yield toBlockId(start + offset)
 }

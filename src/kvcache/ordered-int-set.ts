@@ -16,6 +16,10 @@ export class OrderedIntSet {
     }
   }
 
+  get numBytes(): number {
+    return this.#levels.reduce((sum, { byteLength }) => sum + byteLength, 0)
+  }
+
   add(value: number): void {
     let position = value
     for (const words of this.#levels) {

@@ -117,9 +117,9 @@ describe('the scheduler', () => {
     scheduler.cancel(toRequestId('a'))
     scheduler.cancel(toRequestId('b'))
     expect(scheduler.takeFinished().map(({ sequence }) => sequence.request.id)).toEqual(['b'])
-    expect(kv.numFreeBlocks).toBeLessThan(64)
+    expect(kv.numAvailableBlocks).toBeLessThan(64)
     expect(scheduler.update(plan, [1], now(), undefined)[0]?.finish).toBe('cancelled')
-    expect(kv.numFreeBlocks).toBe(64)
+    expect(kv.numAvailableBlocks).toBe(64)
   })
 
   it('refuses what can never fit and says by how much', () => {
@@ -190,7 +190,7 @@ describe('for any arrivals, cancels, budgets and pools', () => {
             if (plan === undefined && step > 60) break
           }
           expect(ended.size).toBe(arrivals.length)
-          expect(kv.numFreeBlocks).toBe(numBlocks)
+          expect(kv.numAvailableBlocks).toBe(numBlocks)
           for (const { sequence, finish } of ended.values()) {
             if (finish === 'cancelled') continue
             const expected = [...sequence.request.promptTokens]

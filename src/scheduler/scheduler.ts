@@ -14,9 +14,11 @@ import { invariant } from '../core/errors.ts'
 import type { FinishReason, GenerationRequest } from '../core/request.ts'
 import { toSequenceId, type Micros, type RequestId, type SequenceId } from '../core/units.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
+import type { PrefixHit } from '../kvcache/prefix-cache.ts'
 import type { SchedulingPolicy, Served } from './policy.ts'
 import { Sequence, type SequenceView } from './sequence.ts'
-import type { PlanEntry, StepPlan } from './step-plan.ts'
+import { isBeingComputed } from './prefix-sharing.ts'
+import type { BlockCopy, PlanEntry, StepPlan } from './step-plan.ts'
 import type { StepWork } from './step-work.ts'
 import { TokenBudget, type TokenBudgetConfig } from './token-budget.ts'
 import type { WaitingQueue } from './waiting-queue.ts'
@@ -50,6 +52,12 @@ export interface SequenceResult {
 
 /** A sampled token per plan entry; undefined where nothing was sampled, `failed` where sampling broke. */
 export type Sampled = number | undefined | 'failed'
+
+/** The plan in the making. */
+interface PlanDraft {
+  readonly entries: PlanEntry[]
+  readonly copies: BlockCopy[]
+}
 
 /** Who lost places, and whom they are for. */
 interface Yielded {
@@ -125,6 +133,7 @@ export class Scheduler {
     const maxLength = Math.min(this.#maxLength, numPrompt + request.maxTokens)
     const id = toSequenceId(this.#nextSequence++)
     const sequence = new Sequence(id, request, maxLength, this.#stopTokensOf(request))
+    sequence.keys = this.#kv.createKeys(namespaceOf(request), sequence.tokens)
     this.#sequences.set(request.id, sequence)
     this.#waiting.add(sequence)
     // One that continues elsewhere's work may be complete already.
@@ -156,6 +165,7 @@ export class Scheduler {
     const mayAdmit = preempted.length === 0
     const heir = mayAdmit ? this.#yieldPlaces(preempted, now) : undefined
     const entries: PlanEntry[] = []
+    const copies: BlockCopy[] = []
     // Who has caught up goes first: no stream waits for a prompt.
     for (const sequence of this.#running) {
       if (sequence.numPendingTokens === 1) this.#planChunk(sequence, entries)
@@ -163,11 +173,11 @@ export class Scheduler {
     for (const sequence of this.#running) {
       if (sequence.numPendingTokens > 1) this.#planChunk(sequence, entries)
     }
-    if (mayAdmit) this.#admitWaiting(entries, now, { heir, preempted })
+    if (mayAdmit) this.#admitWaiting({ entries, copies }, now, { heir, preempted })
     if (entries.length === 0) return undefined
     this.#work = this.#budget.work
     const numTokens = this.#work.numDecodes + this.#work.numPrefillTokens
-    this.#inFlight = { step: ++this.#step, entries, numTokens, preempted, copies: [] }
+    this.#inFlight = { step: ++this.#step, entries, numTokens, preempted, copies }
     return this.#inFlight
   }
 
@@ -193,6 +203,7 @@ export class Scheduler {
       const result = this.#advance(entry, sampled[index], now)
       if (result !== undefined) results.push(result)
     })
+    this.#kv.endStep()
     dropFinished(this.#running)
     this.#policy.onStepEnd?.({ now, stepMicros, served })
     for (const { sequence, finish } of results) {
@@ -250,6 +261,8 @@ export class Scheduler {
 
   #preempt(runningIndex: number): void {
     const [victim] = this.#running.splice(runningIndex, 1) as [Sequence]
+    // What it computed stays cached: it may find it again.
+    this.#kv.noteTail(victim.id, victim.numComputedTokens)
     this.#kv.free(victim.id)
     victim.status = 'preempted'
     victim.numComputedTokens = 0
@@ -265,7 +278,10 @@ export class Scheduler {
   #yieldPlaces(preempted: SequenceId[], now: Micros): Sequence | undefined {
     const next = this.#policy.pickYielding === undefined ? undefined : this.#waiting.peek(now)
     if (next === undefined) return undefined
-    while (preempted.length < maxYieldsPerStep && !this.#hasPlaceFor(next)) {
+    // What it finds may be found because of those that yield: look again each time.
+    for (let hit = this.#findPrefix(next); !this.#hasPlaceFor(next, hit); hit = this.#findPrefix(next)) {
+      if (preempted.length === maxYieldsPerStep) break
+      if (isBeingComputed(next, hit, this.#running, this.#kv.blockSize)) break
       const picked = this.#policy.pickYielding?.(next, this.#running)
       if (picked === undefined) break
       const index = this.#running.findIndex(({ id }) => id === picked.id)
@@ -276,42 +292,71 @@ export class Scheduler {
     return preempted.length > 0 ? next : undefined
   }
 
-  #hasPlaceFor(sequence: Sequence): boolean {
-    return this.#running.length < this.#maxNumSeqs && this.#hasRoomFor(sequence)
+  #hasPlaceFor(sequence: Sequence, hit: PrefixHit): boolean {
+    return this.#running.length < this.#maxNumSeqs && this.#hasRoomFor(sequence, hit)
   }
 
   /**
    * Admits in the policy's order while there is budget, a place, and room for all tokens of the newcomer at once.
-   * Nobody comes back in the step in which it lost its place.
+   * Nobody comes back in the step in which it lost its place, and nobody computes what somebody else is computing.
    */
-  #admitWaiting(entries: PlanEntry[], now: Micros, { heir, preempted }: Yielded): void {
+  #admitWaiting(draft: PlanDraft, now: Micros, { heir, preempted }: Yielded): void {
     let first = heir
     while (this.#running.length < this.#maxNumSeqs) {
       const sequence = first ?? this.#waiting.peek(now)
       first = undefined
-      if (sequence === undefined || preempted.includes(sequence.id) || this.#chunkLimit(sequence) === 0)
-        return
-      if (!this.#budget.bearsStream(sequence.tokens.length) || !this.#hasRoomFor(sequence)) return
+      if (sequence === undefined || preempted.includes(sequence.id)) return
+      const hit = this.#findPrefix(sequence)
+      const numTokens = sequence.tokens.length
+      if (this.#budget.limit(hit.numTokens, numTokens - hit.numTokens) === 0) return
+      if (!this.#budget.bearsStream(numTokens) || !this.#hasRoomFor(sequence, hit)) return
+      if (isBeingComputed(sequence, hit, this.#running, this.#kv.blockSize)) return
       this.#waiting.remove(sequence)
-      this.#kv.grow(sequence.id, sequence.tokens.length, sequence.maxLength)
-      sequence.status = 'running'
-      sequence.firstScheduledAt ??= now
-      this.#running.push(sequence)
-      this.#policy.onAdmitted?.(sequence)
-      this.#planChunk(sequence, entries)
+      this.#admit(sequence, hit, now, draft.copies)
+      this.#planChunk(sequence, draft.entries)
     }
   }
 
-  #hasRoomFor(sequence: Sequence): boolean {
+  #admit(sequence: Sequence, hit: PrefixHit, now: Micros, copies: BlockCopy[]): void {
+    const { id, keys, request, tokens, maxLength } = sequence
+    const isNew = sequence.firstScheduledAt === undefined
+    const numPromptTokens = request.promptTokens.length
+    const started = this.#kv.start(
+      {
+        id,
+        keys,
+        numTokens: tokens.length,
+        maxTokens: maxLength,
+        retention: request.cacheRetention ?? 1,
+        numPromptTokens: isNew ? numPromptTokens : undefined,
+      },
+      hit,
+    )
+    invariant(started !== undefined, `there was no room for sequence ${id}`)
+    if (started.copy !== undefined) copies.push(started.copy)
+    if (isNew) sequence.numCachedTokens = Math.min(started.numTokens, numPromptTokens)
+    sequence.numComputedTokens = started.numTokens
+    sequence.status = 'running'
+    sequence.firstScheduledAt ??= now
+    this.#running.push(sequence)
+    this.#policy.onAdmitted?.(sequence)
+  }
+
+  /** Its last token is computed in any case: without that there is nothing to sample from. */
+  #findPrefix({ keys, tokens }: Sequence): PrefixHit {
+    return this.#kv.findPrefix(keys, tokens.length - 1)
+  }
+
+  #hasRoomFor(sequence: Sequence, hit: PrefixHit): boolean {
     const kv = this.#kv
     const length = sequence.tokens.length
-    if (this.#running.length === 0) return kv.canGrow(sequence.id, length)
+    if (this.#running.length === 0) return kv.canStart(hit, length)
     const mostSpareBlocks = Math.ceil(this.#growthHeadroom / kv.blockSize) * (this.#running.length + 1)
-    if (kv.canGrow(sequence.id, length, mostSpareBlocks)) return true
+    if (kv.canStart(hit, length, mostSpareBlocks)) return true
     let numSpareBlocks = 0
     for (const other of this.#running)
       numSpareBlocks += kv.numBlocksToGrow(other.id, this.#withHeadroom(other))
-    return kv.canGrow(sequence.id, this.#withHeadroom(sequence), numSpareBlocks)
+    return kv.canStart(hit, this.#withHeadroom(sequence), numSpareBlocks)
   }
 
   #withHeadroom({ tokens, maxLength }: Sequence): number {
@@ -344,9 +389,14 @@ export class Scheduler {
     invariant(sequence !== undefined && sequence.id === entry.sequenceId, `${entry.requestId} left in flight`)
     sequence.isInFlight = false
     sequence.numComputedTokens = entry.position + entry.tokens.length
+    const isBroken = entry.samples && typeof sampled !== 'number'
+    if (isBroken) this.#kv.discard(sequence.id)
+    else this.#kv.noteComputed(sequence.id, sequence.numComputedTokens)
     if (sequence.isCancelled) return this.#finish(sequence, 'cancelled', undefined)
     if (!entry.samples) return undefined
     if (typeof sampled !== 'number') return this.#finish(sequence, 'error', undefined)
+    // A prompt is complete: others of the same prompt can go on from here.
+    if (sequence.firstTokenAt === undefined) this.#kv.noteTail(sequence.id, sequence.numComputedTokens)
     sequence.firstTokenAt ??= now
     sequence.tokens.push(sampled)
     const reason = sequence.finishReason
@@ -357,6 +407,7 @@ export class Scheduler {
   /** Leaves the sequence in the list of running ones: update() drops all that finished at once. */
   #finish(sequence: Sequence, reason: FinishReason, tokenId: number | undefined): SequenceResult {
     sequence.status = 'finished'
+    this.#kv.noteTail(sequence.id, sequence.numComputedTokens)
     this.#kv.free(sequence.id)
     this.#sequences.delete(sequence.request.id)
     return { sequence, tokenId, finish: reason }
@@ -368,6 +419,11 @@ export class Scheduler {
     this.#finishedOutside.push(this.#finish(sequence, reason, undefined))
     this.#policy.onFinished?.(sequence)
   }
+}
+
+/** Sequences of one namespace share KV. */
+function namespaceOf({ cacheSalt }: GenerationRequest): string {
+  return cacheSalt === undefined ? '' : `salt:${cacheSalt}`
 }
 
 /** Keeps the order of those that go on. */

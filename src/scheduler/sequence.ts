@@ -1,5 +1,6 @@
 import type { FinishReason, GenerationRequest } from '../core/request.ts'
 import type { Micros, SequenceId } from '../core/units.ts'
+import type { PrefixKeys } from '../kvcache/prefix-keys.ts'
 
 /** `preempted` waits like `waiting`, but ran before, and keeps the tokens it had. */
 export type SequenceStatus = 'waiting' | 'running' | 'preempted' | 'finished'
@@ -15,6 +16,10 @@ export interface SequenceView {
   /** Tokens whose KV exists; 0 again after a preemption. */
   readonly numComputedTokens: number
   readonly numPreemptions: number
+  /** Prompt tokens whose KV was there when it was admitted first. */
+  readonly numCachedTokens: number
+  /** Finds the beginning of `tokens` in the prefix cache; undefined where there is none. */
+  readonly keys?: PrefixKeys | undefined
   /** Undefined before its first step, and before its first token. */
   readonly firstScheduledAt: Micros | undefined
   readonly firstTokenAt: Micros | undefined
@@ -35,6 +40,8 @@ export class Sequence implements SequenceView {
   status: SequenceStatus = 'waiting'
   numComputedTokens = 0
   numPreemptions = 0
+  numCachedTokens = 0
+  keys: PrefixKeys | undefined
   /** The step under way reads and writes its blocks. */
   isInFlight = false
   /** It ends with the step under way, whatever that yields. */

@@ -1,5 +1,8 @@
-import type { BlockId, RequestId, SequenceId } from '../core/units.ts'
+import type { RequestId, SequenceId } from '../core/units.ts'
+import type { BlockCopy } from '../kvcache/block-copy.ts'
 import type { Extent } from '../kvcache/extent.ts'
+
+export type { BlockCopy }
 
 /** What one sequence does in a step: the tokens at [position, position + tokens.length) are computed. */
 export interface PlanEntry {
@@ -13,13 +16,6 @@ export interface PlanEntry {
   readonly extents: readonly Extent[]
   /** True when the chunk reaches the sequence's last token: its last row yields the next token. */
   readonly samples: boolean
-}
-
-/** The first `numTokens` token slots of one block are to become those of another; whoever copies may copy all. */
-export interface BlockCopy {
-  readonly from: BlockId
-  readonly to: BlockId
-  readonly numTokens: number
 }
 
 /** One step, as plain data: loggable, diffable, replayable. The only thing an executor sees. */

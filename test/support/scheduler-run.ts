@@ -2,7 +2,9 @@ import fc from 'fast-check'
 import { expect } from 'vitest'
 import type { FinishReason, GenerationRequest } from '../../src/core/request.ts'
 import { micros, toRequestId, type RequestId, type SequenceId } from '../../src/core/units.ts'
+import { evictionNames, evictionPolicies, type EvictionName } from '../../src/kvcache/eviction/index.ts'
 import { KvCacheManager } from '../../src/kvcache/kv-cache-manager.ts'
+import type { KvStats } from '../../src/kvcache/kv-stats.ts'
 import type { SchedulingPolicy } from '../../src/scheduler/policy.ts'
 import { Scheduler, type SequenceResult } from '../../src/scheduler/scheduler.ts'
 import type { StepPlan } from '../../src/scheduler/step-plan.ts'
@@ -21,6 +23,8 @@ export interface Scenario {
   readonly maxNumBatchedTokens: number
   readonly maxTbtMicros: number | undefined
   readonly growthHeadroom: number | undefined
+  /** Undefined: nothing is kept beyond the sequence that computed it. */
+  readonly eviction: EvictionName | undefined
 }
 
 export interface Arrival {
@@ -36,14 +40,24 @@ export interface Arrival {
   readonly priority: number
   /** Steps after arrival. */
   readonly deadlineAfter: number | undefined
+  readonly cacheSalt: string | undefined
   /** Cancelled so many steps after arrival; with the step in flight or between two steps. */
   readonly cancelAfter: number | undefined
   readonly cancelInFlight: boolean
 }
 
-const arrival: fc.Arbitrary<Arrival> = fc.record({
+/** A prompt as a part of the scenario's trunk, what would be generated behind it, and tokens of its own. */
+const promptParts = fc.record({
+  numTrunk: fc.oneof(fc.constant(0), fc.nat(14)),
+  numGenerated: fc.constantFrom(0, 0, 3, 8),
+  own: fc.array(fc.nat(96), { minLength: 1, maxLength: 8, size: 'max' }),
+})
+
+const arrivalFields = fc.record({
   atStep: fc.nat(40),
-  promptTokens: fc.array(fc.nat(96), { minLength: 1, maxLength: 30, size: 'max' }),
+  prompt: promptParts,
+  /** Sequences of one prompt that arrive together. */
+  numForks: fc.constantFrom(1, 1, 1, 3),
   numRecovered: fc.constantFrom(0, 0, 0, 1, 7),
   maxTokens: fc.oneof(fc.nat(10), fc.integer({ min: 30, max: 90 })),
   ignoreEos: fc.boolean(),
@@ -52,22 +66,48 @@ const arrival: fc.Arbitrary<Arrival> = fc.record({
   serviceClass: fc.constantFrom('default', 'default', 'priority', 'flex', 'batch'),
   priority: fc.constantFrom(0, 0, -1, 1),
   deadlineAfter: fc.option(fc.nat(60), { nil: undefined }),
+  cacheSalt: fc.constantFrom(undefined, undefined, 'salt'),
   cancelAfter: fc.option(fc.nat(40), { freq: 1, nil: undefined }),
   cancelInFlight: fc.boolean(),
 })
 
+const trunk = fc.array(fc.nat(96), { minLength: 14, maxLength: 14 })
+
+const arrivals = fc
+  .tuple(trunk, fc.array(arrivalFields, { minLength: 1, maxLength: 14, size: 'max' }))
+  .map(([trunkTokens, list]) =>
+    list.flatMap(({ prompt, numForks, ...fields }): Arrival[] => {
+      const promptTokens = trunkTokens.slice(0, prompt.numTrunk)
+      const numGenerated = promptTokens.length === 0 ? 0 : prompt.numGenerated
+      for (let count = 0; count < numGenerated; count += 1) promptTokens.push(nextTokenAlone(promptTokens))
+      promptTokens.push(...prompt.own)
+      return Array.from({ length: numForks }, () => ({ ...fields, promptTokens }))
+    }),
+  )
+
 export const scenarios: fc.Arbitrary<Scenario> = fc.record({
-  arrivals: fc.array(arrival, { minLength: 1, maxLength: 20, size: 'max' }),
+  arrivals,
   // 32 tokens at least: every prompt fits alone.
   numBlocks: fc.oneof(fc.integer({ min: 8, max: 40 }), fc.constant(120)),
   maxNumSeqs: fc.integer({ min: 1, max: 12 }),
   maxNumBatchedTokens: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 20, max: 100 })),
   maxTbtMicros: fc.constantFrom(undefined, 1, 3000, 100_000),
   growthHeadroom: fc.constantFrom(undefined, 0, 0, 4),
+  eviction: fc.constantFrom(undefined, ...evictionNames, ...evictionNames),
 })
 
 export function requestOf(index: number, from: Arrival): GenerationRequest {
-  const { promptTokens, maxTokens, ignoreEos, tenant, program, serviceClass, priority, deadlineAfter } = from
+  const {
+    promptTokens,
+    maxTokens,
+    ignoreEos,
+    tenant,
+    program,
+    serviceClass,
+    priority,
+    deadlineAfter,
+    cacheSalt,
+  } = from
   const outputTokens: number[] = []
   while (outputTokens.length < Math.min(from.numRecovered, maxTokens)) {
     if (!ignoreEos && outputTokens.at(-1) === endToken) break
@@ -85,6 +125,7 @@ export function requestOf(index: number, from: Arrival): GenerationRequest {
     serviceClass,
     priority,
     deadline: deadlineAfter === undefined ? undefined : micros(arrivedAt + deadlineAfter),
+    cacheSalt,
     arrivedAt,
   })
 }
@@ -116,13 +157,19 @@ export class SchedulerRun {
 
   constructor(scenario: Scenario, policy: SchedulingPolicy) {
     this.#scenario = scenario
-    this.#kv = new KvCacheManager({ numBlocks: scenario.numBlocks, blockSize })
-    this.#machine = new PagedMachine(scenario.numBlocks, blockSize)
+    const { numBlocks, eviction } = scenario
+    const prefixCache = eviction && { eviction: evictionPolicies[eviction](), seed: 1 }
+    this.#kv = new KvCacheManager({ numBlocks, blockSize }, prefixCache)
+    this.#machine = new PagedMachine(numBlocks, blockSize)
     this.#scheduler = new Scheduler({ ...scenario, maxModelLen, endTokenIds: [endToken] }, this.#kv, policy)
   }
 
   get numPreemptions(): number {
     return this.#scheduler.numPreemptionsTotal
+  }
+
+  get kvStats(): KvStats {
+    return this.#kv.stats
   }
 
   /** Tokens that came out in results, in order. */
@@ -142,7 +189,8 @@ export class SchedulerRun {
       this.#step += 1
       check(this.#step < 20_000, 'somebody waits for ever')
     }
-    expect(this.#kv.numFreeBlocks).toBe(numBlocks)
+    expect(this.#kv.numAvailableBlocks).toBe(numBlocks)
+    if (this.#scenario.eviction === undefined) expect(this.#kv.numCachedBlocks).toBe(0)
     expect(this.ended.size).toBe(arrivals.length)
   }
 
@@ -182,7 +230,7 @@ export class SchedulerRun {
     check(numTokens <= maxNumBatchedTokens, 'a plan exceeds the token budget')
     check(entries.length <= maxNumSeqs, 'a plan has too many sequences')
     for (const id of preempted) {
-      this.#numComputed.set(id, 0)
+      this.#numComputed.delete(id)
       this.#streaming.delete(id)
     }
     const ids = entries.map(({ sequenceId }) => sequenceId)
@@ -193,8 +241,10 @@ export class SchedulerRun {
     const isServed = [...this.#streaming].every((id) => first.has(id as SequenceId))
     check(isServed, 'a stream waits, or comes behind a prompt')
     for (const { sequenceId, tokens, position, extents } of entries) {
-      const numComputed = this.#numComputed.get(sequenceId) ?? 0
-      check(position === numComputed, 'a chunk does not begin where the one before ended')
+      const numComputed = this.#numComputed.get(sequenceId)
+      const isFound = numComputed === undefined && this.#scenario.eviction !== undefined
+      const isNext = position === (numComputed ?? 0)
+      check(isNext || isFound, 'a chunk does not begin where the one before ended')
       this.#numComputed.set(sequenceId, position + tokens.length)
       const numBlocks = extents.reduce((sum, { length }) => sum + length, 0)
       check(numBlocks * blockSize >= position + tokens.length, 'a chunk has no room')
