@@ -9,6 +9,7 @@ import { addressOf } from '../ggml/graph-context.ts'
 import { viewMemory } from '../ggml/memory-map.ts'
 import type { DecoderModel } from '../model/graph/decoder.ts'
 import type { StepPlan } from '../scheduler/step-plan.ts'
+import { BlockMover } from './block-mover.ts'
 import type { Executor, ExecutorModel, LogitsNeed, LogitsRow, StepResult } from './executor.ts'
 import { GraphCache } from './graph-cache.ts'
 import type { KvPool } from './kv-pool.ts'
@@ -32,6 +33,8 @@ export interface GgmlExecutorParts {
 
 export class GgmlExecutor implements Executor {
   readonly model: ExecutorModel
+  /** Moves blocks between the pool and host memory. */
+  readonly blocks: BlockMover
   readonly #parts: GgmlExecutorParts
   readonly #environment: GraphEnvironment
   readonly #graphs = new GraphCache(maxCachedGraphs)
@@ -42,6 +45,7 @@ export class GgmlExecutor implements Executor {
     const { backend, model } = parts
     this.model = parts.info
     this.#parts = parts
+    this.blocks = new BlockMover(backend, parts.pool, parts.info.blockSize)
     const numBytes = computeBytes(parts)
     const buffer = backend.allocate(numBytes)
     const address = backend.ggml.bufferBase(buffer)
@@ -57,6 +61,7 @@ export class GgmlExecutor implements Executor {
 
   async execute(plan: StepPlan, needs: readonly LogitsNeed[]): Promise<StepResult> {
     const startedAt = performance.now()
+    this.blocks.copy(plan.copies)
     const runs = plan.entries.map((entry) => slotRuns(entry, this.model.blockSize))
     const demands = demandsOf(plan, needs, this.model.vocabSize)
     const shape = shapeOf(plan, demands, runs, this.#parts.padRows)
@@ -75,6 +80,7 @@ export class GgmlExecutor implements Executor {
 
   close(): Promise<void> {
     this.#graphs.close()
+    this.blocks.close()
     this.#parts.pool.close()
     this.#parts.model.weights.close()
     this.#parts.backend.close()

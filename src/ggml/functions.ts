@@ -128,6 +128,7 @@ export function bindGgml(base: Library, ggml: Library) {
       'ggml_backend_tensor_get',
       '*, *, size_t, size_t',
     ),
+    copyTensor: bind<[Pointer, Pointer], void>(base, 'void', 'ggml_backend_tensor_copy', '*, *'),
     compute: bind<[Pointer, Pointer], N>(base, 'int', 'ggml_backend_graph_compute', '*, *'),
     freeBackend: bind<[Pointer], void>(base, 'void', 'ggml_backend_free', '*'),
   }

@@ -20,4 +20,4 @@ export const tensorStruct = {
 } as const
 
 /** `enum ggml_type` values that the executor itself uses. */
-export const ggmlType = { f32: 0, f16: 1, q8_0: 8, i32: 26, i64: 27 } as const
+export const ggmlType = { f32: 0, f16: 1, q4_0: 2, q8_0: 8, i8: 24, i32: 26, i64: 27 } as const
