@@ -132,6 +132,7 @@ function engineOptions(config: Config): EngineOptions {
       blockSize: config.blockSize,
       cacheTypeK: config.cacheTypeK,
       cacheTypeV: config.cacheTypeV,
+      cacheRotate: config.cacheRotate,
       batchInvariant: config.batchInvariant,
       maxNumSeqs: config.maxNumSeqs,
       maxNumBatchedTokens: config.maxNumBatchedTokens,

@@ -27,7 +27,7 @@ export const bundledModel = fileURLToPath(
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
-const cacheTypes = ['f16', 'q8_0'] as const satisfies readonly CacheType[]
+const cacheTypes = ['f16', 'q8_0', 'q4_0'] as const satisfies readonly CacheType[]
 
 export const settings = {
   model: setting(text, {
@@ -85,6 +85,12 @@ export const settings = {
     group: 'KV cache',
     default: 'f16',
     about: 'Type of the values in the cache.',
+  }),
+  'cache-rotate': setting(toggle, {
+    group: 'KV cache',
+    default: false,
+    about:
+      'Rotate keys and values before they are stored: less error where a quantised cache meets outliers.',
   }),
   'max-num-seqs': setting(integer(1, 4096), {
     group: 'Scheduling',

@@ -11,6 +11,8 @@ import type { Executor } from './executor.ts'
 import type { ExecutorOptions, GgmlExecutorOptions } from './executor-options.ts'
 
 import { GgmlExecutor } from './ggml-executor.ts'
+import type { AttentionRules } from './attention-plan.ts'
+import { HeadRotation } from './head-rotation.ts'
 import { KvPool } from './kv-pool.ts'
 import { padToTile } from './step-shape.ts'
 
@@ -47,10 +49,12 @@ async function createGgmlExecutor(
   const weights = await loadWeights(spec, backend, { onProgress })
   const h = spec.hyperparameters
   const padRows = padToTile(options.batchInvariant)
+  const rotation = options.cacheRotate === true ? new HeadRotation(backend, h.headDim) : undefined
   const executor = new GgmlExecutor({
     backend,
     model: { hyperparameters: h, weights, rope: ropeParams(spec) },
     pool: new KvPool(backend, { ...pool.shape, numSlots: pool.numTokens, numScratchSlots: pool.maxModelLen }),
+    rotation,
     info: {
       vocabSize: h.vocabSize,
       maxModelLen: pool.maxModelLen,
@@ -62,8 +66,29 @@ async function createGgmlExecutor(
     maxRows: padRows(Math.max(options.maxNumBatchedTokens, options.maxNumSeqs)),
     maxOutputs: padRows(options.maxNumSeqs),
     padRows,
+    attention: attentionRules(options, spec, { isCpu: backend.isCpu, numThreads, numTokens: pool.numTokens }),
   })
   return { executor, info: { architecture: h.architecture, device: backend.description, numThreads } }
+}
+
+/** Tokens gathered for a group at most; room for them is set aside, but takes memory only once it is used. */
+const mostGatheredTokens = 65_536
+
+/** The shared and the spanning path were measured on the CPU; a device keeps to gathering. */
+function attentionRules(
+  options: GgmlExecutorOptions,
+  { hyperparameters }: ModelSpec,
+  { isCpu, numThreads, numTokens }: { isCpu: boolean; numThreads: number; numTokens: number },
+): AttentionRules {
+  const shares = isCpu && !options.batchInvariant && options.sharedAttention !== false
+  const { numHeads, numKvHeads, headDim } = hyperparameters
+  const maxGatheredTokens = shares ? Math.min(numTokens, mostGatheredTokens) : 1
+  return {
+    machine: { numThreads, numHeads, numKvHeads, headDim, maxGatheredTokens },
+    shares,
+    spans: isCpu,
+    keepsOrder: options.batchInvariant,
+  }
 }
 
 function readModel(path: string): { spec: ModelSpec; endTokenIds: number[] } {
@@ -97,6 +122,17 @@ function ropeParams({ architecture, hyperparameters }: ModelSpec): RopeParams {
   }
 }
 
+/** Elements that share a scale in the quantised types. */
+const quantisedBlock = 32
+
+function checkCacheTypes({ cacheTypeK, cacheTypeV }: GgmlExecutorOptions, headDim: number): void {
+  if (headDim % quantisedBlock === 0 || (cacheTypeK === 'f16' && cacheTypeV === 'f16')) return
+  throw new ServingError(
+    'INVALID_CONFIG',
+    `the KV cache of this model cannot be quantised: its heads have ${headDim} elements, no multiple of ${quantisedBlock}`,
+  )
+}
+
 /** Without a wish, the pool takes up to this much memory. */
 const defaultPoolBytes = 2 ** 30
 
@@ -109,6 +145,7 @@ function poolSize(spec: ModelSpec, backend: Backend, options: GgmlExecutorOption
     typeK: ggmlType[options.cacheTypeK],
     typeV: ggmlType[options.cacheTypeV],
   }
+  checkCacheTypes(options, h.headDim)
   const bytesPerToken = KvPool.bytesPerToken(backend, shape)
   const longest = Math.min(options.maxModelLen ?? h.contextLength, h.contextLength)
   const byMemory = Math.floor(defaultPoolBytes / bytesPerToken)

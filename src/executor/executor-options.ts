@@ -17,10 +17,15 @@ export interface GgmlExecutorOptions {
   readonly blockSize: number
   readonly cacheTypeK: CacheType
   readonly cacheTypeV: CacheType
+  /** Rotate K and V before they are stored, for fewer bits; undefined: no. */
+  readonly cacheRotate?: boolean
+  /** Sequences with the same leading KV may attend to it together; undefined: where it pays. Never if `batchInvariant`. */
+  readonly sharedAttention?: boolean
   /** Logits that do not depend on what else is in the step, where the kernels allow it. */
   readonly batchInvariant: boolean
   readonly maxNumSeqs: number
   readonly maxNumBatchedTokens: number
 }
 
-export type CacheType = 'f16' | 'q8_0'
+/** Types of the KV cache: about 2, 1.06 and 0.56 bytes an element. */
+export type CacheType = 'f16' | 'q8_0' | 'q4_0'

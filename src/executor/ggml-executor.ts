@@ -9,9 +9,13 @@ import { addressOf } from '../ggml/graph-context.ts'
 import { viewMemory } from '../ggml/memory-map.ts'
 import type { DecoderModel } from '../model/graph/decoder.ts'
 import type { StepPlan } from '../scheduler/step-plan.ts'
+import { mostStackedRows } from './attention-cost.ts'
+import { maxSharedGroups, planAttention, type AttentionRules } from './attention-plan.ts'
 import { BlockMover } from './block-mover.ts'
 import type { Executor, ExecutorModel, LogitsNeed, LogitsRow, StepResult } from './executor.ts'
+import { allocateGatherRoom } from './gather-room.ts'
 import { GraphCache } from './graph-cache.ts'
+import type { HeadRotation } from './head-rotation.ts'
 import type { KvPool } from './kv-pool.ts'
 import { logitsRow, type LogitsMemory } from './logits-rows.ts'
 import { StepGraph, type GraphEnvironment, type OutputTensor, type StepOutputs } from './step-graph.ts'
@@ -25,10 +29,12 @@ export interface GgmlExecutorParts {
   readonly backend: Backend
   readonly model: DecoderModel
   readonly pool: KvPool
+  readonly rotation: HeadRotation | undefined
   readonly info: ExecutorModel
   readonly maxRows: number
   readonly maxOutputs: number
   readonly padRows: PadRows
+  readonly attention: AttentionRules
 }
 
 export class GgmlExecutor implements Executor {
@@ -46,6 +52,11 @@ export class GgmlExecutor implements Executor {
     this.model = parts.info
     this.#parts = parts
     this.blocks = new BlockMover(backend, parts.pool, parts.info.blockSize)
+    const gatherRoom = allocateGatherRoom(
+      backend,
+      parts.pool.k.rowElements,
+      parts.attention.machine.maxGatheredTokens,
+    )
     const numBytes = computeBytes(parts)
     const buffer = backend.allocate(numBytes)
     const address = backend.ggml.bufferBase(buffer)
@@ -54,7 +65,14 @@ export class GgmlExecutor implements Executor {
       backend,
       model,
       pool: parts.pool,
-      inputs: new StepInputs(backend, parts.maxRows, parts.maxOutputs),
+      rotation: parts.rotation,
+      inputs: new StepInputs(
+        backend,
+        parts.maxRows,
+        parts.maxOutputs,
+        maxSharedGroups * gatherRoom.numTokens,
+      ),
+      gatherRoom,
       compute: { buffer, address, numBytes },
     }
   }
@@ -63,16 +81,18 @@ export class GgmlExecutor implements Executor {
     const startedAt = performance.now()
     this.blocks.copy(plan.copies)
     const runs = plan.entries.map((entry) => slotRuns(entry, this.model.blockSize))
-    const demands = demandsOf(plan, needs, this.model.vocabSize)
-    const shape = shapeOf(plan, demands, runs, this.#parts.padRows)
+    const { order, units } = planAttention(plan.entries, runs, this.#parts.attention)
+    const ordered = { ...plan, entries: pick(plan.entries, order) }
+    const demands = demandsOf(ordered, pick(needs, order), this.model.vocabSize)
+    const shape = shapeOf(ordered, demands, units, this.#parts.padRows)
     invariant(shape.numRows <= this.#parts.maxRows, `a step of ${shape.numRows} rows is too large`)
     const graph = this.#graphs.get(shape.key, () => new StepGraph(this.#environment, shape))
-    graph.fill(plan, runs, demands.reductions)
+    graph.fill({ plan: ordered, runs: pick(runs, order), units, reductions: demands.reductions })
     const builtAt = performance.now()
     await this.#environment.backend.compute(graph.graph)
     const computedAt = performance.now()
     return {
-      rows: this.#rows(plan, graph, demands.reductions),
+      rows: inPlanOrder(this.#rows(ordered, graph, demands.reductions), order),
       buildMicros: Math.round((builtAt - startedAt) * 1000),
       computeMicros: Math.round((computedAt - builtAt) * 1000),
     }
@@ -82,6 +102,7 @@ export class GgmlExecutor implements Executor {
     this.#graphs.close()
     this.blocks.close()
     this.#parts.pool.close()
+    this.#parts.rotation?.close()
     this.#parts.model.weights.close()
     this.#parts.backend.close()
     return Promise.resolve()
@@ -124,11 +145,24 @@ export class GgmlExecutor implements Executor {
   }
 }
 
+function pick<Value>(values: readonly Value[], order: readonly number[]): Value[] {
+  return order.map((index) => values[index] as Value)
+}
+
+/** Undoes `pick`. */
+function inPlanOrder<Value>(picked: readonly Value[], order: readonly number[]): Value[] {
+  const values: Value[] = Array.from({ length: picked.length })
+  order.forEach((index, at) => (values[index] = picked[at] as Value))
+  return values
+}
+
 /** Room for the largest step: the activations of one layer for all rows, and the outputs. */
-function computeBytes({ model, info, maxRows, maxOutputs }: GgmlExecutorParts): number {
+function computeBytes({ model, info, maxRows, maxOutputs, attention }: GgmlExecutorParts): number {
   const h = model.hyperparameters
   const qkvWidth = h.headDim * (h.numHeads + 2 * h.numKvHeads)
-  const rowFloats = 8 * h.embeddingLength + 5 * qkvWidth + 4 * h.feedForwardLength
+  const rowFloats = 8 * h.embeddingLength + 7 * qkvWidth + 4 * h.feedForwardLength
   const outputFloats = 2 * info.vocabSize + rowFloats
-  return 4 * (rowFloats * maxRows + outputFloats * maxOutputs) + 2 ** 20
+  const stackedRows = attention.shares ? mostStackedRows(attention.machine, maxOutputs) : 0
+  const stackedFloats = 2 * h.headDim * h.numKvHeads * stackedRows
+  return 4 * (rowFloats * maxRows + outputFloats * maxOutputs + stackedFloats) + 2 ** 20
 }

@@ -33,6 +33,8 @@ export class KvView {
   readonly #pool: KvPool
   readonly #heads: { readonly headDim: number; readonly numKvHeads: number }
   readonly #numExtents: number
+  /** The KV heads are ne[3] of the views instead of ne[2]. */
+  readonly #headsApart: boolean
   /** What the tensors say now; rewritten only where a step differs. */
   #slots: number[]
   #lengths: number[]
@@ -42,11 +44,13 @@ export class KvView {
     pool: KvPool,
     heads: { readonly headDim: number; readonly numKvHeads: number },
     numExtents: number,
+    headsApart = false,
   ) {
     this.#builder = builder
     this.#pool = pool
     this.#heads = heads
     this.#numExtents = numExtents
+    this.#headsApart = headsApart
     this.#slots = Array.from({ length: numExtents }, () => 0)
     this.#lengths = Array.from({ length: numExtents }, () => 1)
   }
@@ -99,13 +103,18 @@ export class KvView {
     const copies = isGathered
       ? Array.from({ length: this.#numExtents }, () => this.#addCopy(half, source))
       : []
-    const tensor = this.#builder.view3d(
-      isGathered ? half.scratch.tensor : source,
-      [this.#heads.headDim, 1, this.#heads.numKvHeads],
-      [half.rowBytes, half.headBytes],
-      0,
-      this.#pool.buffer,
-    )
+    const memory = isGathered ? half.scratch.tensor : source
+    const { headDim, numKvHeads } = this.#heads
+    const { rowBytes, headBytes } = half
+    const tensor = this.#headsApart
+      ? this.#builder.view4d(
+          memory,
+          [headDim, 1, 1, numKvHeads],
+          [rowBytes, headBytes, headBytes],
+          0,
+          this.#pool.buffer,
+        )
+      : this.#builder.view3d(memory, [headDim, 1, numKvHeads], [rowBytes, headBytes], 0, this.#pool.buffer)
     this.#layers.push({ half, layer, tensor, copies })
     return tensor
   }

@@ -10,8 +10,14 @@ import { Arena } from '../model/graph/arena.ts'
 import { buildDecoder, type DecoderModel, type ProjectedRows } from '../model/graph/decoder.ts'
 import { GraphBuilder } from '../model/graph/graph-builder.ts'
 import type { StepPlan } from '../scheduler/step-plan.ts'
+import type { HeadRotation } from './head-rotation.ts'
+import type { AttentionNodes, StepPart } from './attention-nodes.ts'
+import type { AttentionUnit } from './attention-plan.ts'
+import type { GatherRoom } from './gather-room.ts'
 import type { KvPool } from './kv-pool.ts'
-import { KvView, type SlotRun } from './kv-view.ts'
+import type { SlotRun } from './kv-view.ts'
+import { SharedAttention } from './shared-attention.ts'
+import { SingleAttention } from './single-attention.ts'
 import type { StepInputs } from './step-inputs.ts'
 import type { MassKind, MassReduction, StepShape } from './step-shape.ts'
 
@@ -20,7 +26,9 @@ export interface GraphEnvironment {
   readonly backend: Backend
   readonly model: DecoderModel
   readonly pool: KvPool
+  readonly rotation: HeadRotation | undefined
   readonly inputs: StepInputs
+  readonly gatherRoom: GatherRoom
   readonly compute: { readonly buffer: Pointer; readonly address: Pointer; readonly numBytes: number }
 }
 
@@ -40,10 +48,12 @@ export interface StepOutputs {
   readonly shares: readonly OutputTensor[]
 }
 
-interface EntryNodes {
-  readonly view: KvView
-  /** The causal mask; undefined for a single row, which sees everything there is. */
-  readonly mask: Pointer | undefined
+/** A step that fits a graph's shape; entries, runs and units in the order of the rows. */
+export interface StepFill {
+  readonly plan: StepPlan
+  readonly runs: readonly (readonly SlotRun[])[]
+  readonly units: readonly AttentionUnit[]
+  readonly reductions: readonly MassReduction[]
 }
 
 export class StepGraph {
@@ -53,13 +63,13 @@ export class StepGraph {
   readonly #environment: GraphEnvironment
   readonly #context: GraphContext
   readonly #builder: GraphBuilder
-  readonly #entries: EntryNodes[]
+  readonly #units: AttentionNodes[]
   readonly #tensors: { tokens: Pointer; positions: Pointer; slots: Pointer; outputRows: Pointer | undefined }
   /** For each reduction the node that takes the temperature, or the input that takes one for each row. */
   readonly #massNodes: Pointer[] = []
 
   constructor(environment: GraphEnvironment, shape: StepShape) {
-    const { backend, inputs, compute, pool } = environment
+    const { backend, inputs, compute } = environment
     this.shape = shape
     this.#environment = environment
     const numNodes = countNodes(environment.model.hyperparameters.numLayers, shape)
@@ -68,7 +78,7 @@ export class StepGraph {
     this.graph = backend.ggml.newGraph(this.#context.pointer, numNodes, false)
     const arena = new Arena(compute.address, compute.numBytes)
     this.#builder = new GraphBuilder(backend.ggml, this.#context, this.graph, arena, compute.buffer)
-    const { i32, f16 } = ggmlType
+    const { i32 } = ggmlType
     const input = (rows: number, address: Pointer) => this.#builder.tensor(i32, rows, 1, address)
     const allRowsOut = shape.numOutputRows === shape.numRows && shape.numOutputs === shape.numTokens
     this.#tensors = {
@@ -78,30 +88,26 @@ export class StepGraph {
       // A step that samples nothing still needs one row to go through the last layer.
       outputRows: allRowsOut ? undefined : input(Math.max(1, shape.numOutputRows), inputs.outputRows.address),
     }
-    const heads = environment.model.hyperparameters
-    this.#entries = shape.entries.map((entry) => ({
-      view: new KvView(this.#builder, pool, heads, entry.numExtents),
-      mask: entry.numTokens > 1 ? this.#builder.tensor(f16, 1, entry.numTokens, 0) : undefined,
-    }))
+    let row = 0
+    this.#units = shape.units.map((unit) => {
+      const firstRow = row
+      row += unit.kind === 'shared' ? unit.numSequences : unit.numTokens
+      return unit.kind === 'shared'
+        ? new SharedAttention(this.#builder, environment, unit, firstRow)
+        : new SingleAttention(this.#builder, environment, unit, firstRow)
+    })
     this.outputs = this.#build()
   }
 
   /** Writes this step's inputs and points the graph at its KV. */
-  fill(plan: StepPlan, runs: readonly (readonly SlotRun[])[], reductions: readonly MassReduction[]): void {
+  fill({ plan, runs, units, reductions }: StepFill): void {
     const { inputs } = this.#environment
     this.#fillRows(plan, runs)
-    inputs.beginMasks(maskElements(plan))
-    plan.entries.forEach((entry, index) => {
-      const nodes = this.#entries[index] as EntryNodes
-      nodes.view.patch(runs[index] ?? [])
-      if (nodes.mask === undefined) return
-      const numTokens = entry.tokens.length
-      const numKeys = entry.position + numTokens
-      const address = inputs.causalMask(entry.position, numTokens)
-      this.#context.setShape2d(nodes.mask, numKeys, numTokens, 2)
-      this.#context.setData(nodes.mask, address)
-      inputs.uploadMask(nodes.mask, address, numKeys * numTokens)
-    })
+    const parts = partsOf(plan, runs, units)
+    inputs.beginMasks(
+      parts.reduce((sum, part, index) => sum + (this.#units[index]?.maskElements(part) ?? 0), 0),
+    )
+    parts.forEach((part, index) => this.#units[index]?.patch(part))
     reductions.forEach((reduction, index) => this.#fillReduction(reduction, index))
   }
 
@@ -152,7 +158,7 @@ export class StepGraph {
     const builder = this.#builder
     const { model } = this.#environment
     const inputs = { ...this.#tensors, numRows: this.shape.numRows }
-    const logits = buildDecoder(builder, model, inputs, (rows) => this.#attend(rows))
+    const logits = buildDecoder(builder, model, inputs, (rows) => this.#attendRotated(rows))
     builder.expand(logits)
     if (this.shape.numOutputs === 0) return undefined
     const vocabSize = this.#context.ne(logits, 0)
@@ -185,11 +191,30 @@ export class StepGraph {
     return builder.softMaxInPlace(builder.scaleRows(logits, factors))
   }
 
+  #attendRotated(rows: ProjectedRows): Pointer {
+    const { rotation, model } = this.#environment
+    if (rotation === undefined) return this.#attend(rows)
+    const { headDim, numHeads, numKvHeads } = model.hyperparameters
+    const { numRows } = this.shape
+    const rotate = (x: Pointer, heads: number, rowBytes: number) =>
+      rotation.rotate(this.#builder, x, headDim * heads, numRows, rowBytes)
+    const attended = this.#attend({
+      layer: rows.layer,
+      q: rotate(rows.q, numHeads, rows.qRowBytes),
+      qRowBytes: headDim * numHeads * 4,
+      k: rotate(rows.k, numKvHeads, rows.kRowBytes),
+      kRowBytes: headDim * numKvHeads * 4,
+      v: rotate(rows.v, numKvHeads, rows.vRowBytes),
+      vRowBytes: headDim * numKvHeads * 4,
+    })
+    return rotate(attended, numHeads, headDim * numHeads * 4)
+  }
+
   /** Stores this step's k and v, then lets every sequence attend to its own KV. */
   #attend(rows: ProjectedRows): Pointer {
     const builder = this.#builder
     const { pool, model } = this.#environment
-    const { headDim, numHeads, attentionScale } = model.hyperparameters
+    const { headDim, numHeads } = model.hyperparameters
     const { numTokens, numRows } = this.shape
     const store = (half: KvPool['k'], source: Pointer, rowBytes: number) => {
       const table = half.layers[rows.layer]?.tensor ?? 0
@@ -199,18 +224,8 @@ export class StepGraph {
     store(pool.k, rows.k, rows.kRowBytes)
     store(pool.v, rows.v, rows.vRowBytes)
 
-    const headBytes = headDim * 4
     const attended = builder.tensor(ggmlType.f32, headDim * numHeads, numRows)
-    const address = this.#context.data(attended)
-    let row = 0
-    this.shape.entries.forEach((entry, index) => {
-      const { view, mask } = this.#entries[index] as EntryNodes
-      const { k, v } = view.addLayer(rows.layer)
-      const shape = [headDim, entry.numTokens, numHeads] as const
-      const q = builder.view3d(rows.q, shape, [rows.qRowBytes, headBytes], row * rows.qRowBytes)
-      builder.attention(q, k, v, mask ?? 0, attentionScale, address + row * headBytes * numHeads)
-      row += entry.numTokens
-    })
+    for (const unit of this.#units) unit.addLayer(rows, attended)
     return attended
   }
 }
@@ -226,19 +241,25 @@ function fillSlots(slots: Int32Array, row: number, runs: readonly SlotRun[], pos
   }
 }
 
-function maskElements(plan: StepPlan): number {
-  let total = 0
-  for (const { tokens, position } of plan.entries) {
-    if (tokens.length > 1) total += tokens.length * (position + tokens.length)
-  }
-  return total
+/** Deals out a plan's entries to its attention units. */
+function partsOf(
+  plan: StepPlan,
+  runs: readonly (readonly SlotRun[])[],
+  units: readonly AttentionUnit[],
+): StepPart[] {
+  let next = 0
+  return units.map((unit) => {
+    const start = next
+    next += unit.kind === 'shared' ? unit.numSequences : 1
+    return { unit, entries: plan.entries.slice(start, next), runs: runs.slice(start, next) }
+  })
 }
 
 /** An upper bound of tensors (nodes, leaves and views) in the graph. */
-function countNodes(numLayers: number, shape: StepShape): number {
-  const perEntry = shape.entries.reduce(
-    (sum, { numExtents }) => sum + 4 + (numExtents > 1 ? 6 * numExtents : 0),
-    0,
-  )
-  return numLayers * (40 + perEntry) + shape.entries.length + 32
+function countNodes(numLayers: number, { units }: StepShape): number {
+  const perLayer = units.reduce((sum, unit) => {
+    if (unit.kind === 'shared') return sum + 16
+    return sum + 4 + (unit.path === 'gather' ? 6 * unit.numExtents : 0)
+  }, 56)
+  return numLayers * perLayer + 2 * units.length + 32
 }

@@ -5,6 +5,7 @@
 import type { Backend } from '../ggml/backend.ts'
 import type { Pointer } from '../ggml/functions.ts'
 import { addressOf } from '../ggml/graph-context.ts'
+import type { SlotRun } from './kv-view.ts'
 
 /** -infinity and 0 as half floats. */
 const halfMinusInfinity = 0xfc00
@@ -19,6 +20,15 @@ export interface InputArray<Values extends Int32Array | Float32Array = Int32Arra
 /** How many log-sum-exps a row may ask for. */
 const maxReductions = 2
 
+export interface TailsMask {
+  readonly numKeys: number
+  readonly numRows: number
+  readonly numShared: number
+  readonly rowsPerTail: number
+  /** Where each sequence's own keys lie among all. */
+  readonly tails: readonly { readonly start: number; readonly end: number }[]
+}
+
 export class StepInputs {
   readonly tokens: InputArray
   readonly positions: InputArray
@@ -30,20 +40,24 @@ export class StepInputs {
   #mask: Uint16Array
   #maskAddress: Pointer
   #maskUsed = 0
+  readonly #gathered: InputArray
+  #gatheredUsed = 0
 
-  constructor(backend: Backend, maxRows: number, maxOutputs: number) {
+  constructor(backend: Backend, maxRows: number, maxOutputs: number, maxGathered: number) {
     this.#backend = backend
     this.tokens = this.#array(new Int32Array(maxRows))
     this.positions = this.#array(new Int32Array(maxRows))
     this.slots = this.#array(new Int32Array(maxRows))
     this.outputRows = this.#array(new Int32Array(maxOutputs))
     this.rowFactors = Array.from({ length: maxReductions }, () => this.#array(new Float32Array(maxOutputs)))
+    this.#gathered = this.#array(new Int32Array(maxGathered))
     this.#mask = new Uint16Array(0)
     this.#maskAddress = 0
   }
 
   /** Makes room for the masks of a step, in elements. Before the first `causalMask` of the step. */
   beginMasks(numElements: number): void {
+    this.#gatheredUsed = 0
     this.#maskUsed = 0
     if (numElements <= this.#mask.length) return
     this.#mask = new Uint16Array(numElements * 2)
@@ -60,6 +74,42 @@ export class StepInputs {
       this.#mask.fill(halfMinusInfinity, at + position + row + 1, at + numKeys)
     }
     this.#maskUsed += numKeys * numTokens
+    return this.#maskAddress + start * 2
+  }
+
+  /** The mask of a row that sees the slots of `runs` among those of `covering`. Returns its address. */
+  spanMask(covering: SlotRun, runs: readonly SlotRun[]): Pointer {
+    const start = this.#maskUsed
+    this.#mask.fill(halfMinusInfinity, start, start + covering.length)
+    for (const { slot, length } of runs) {
+      const at = start + slot - covering.slot
+      this.#mask.fill(halfZero, at, at + length)
+    }
+    this.#maskUsed += covering.length
+    return this.#maskAddress + start * 2
+  }
+
+  /** Room for the slots that a group gathers. */
+  gatheredSlots(count: number): InputArray {
+    const start = this.#gatheredUsed
+    this.#gatheredUsed += count
+    const { values, address } = this.#gathered
+    return { values: values.subarray(start, start + count), address: address + start * 4 }
+  }
+
+  /** The mask of stacked queries: each sees the shared keys and its own tail; rows that only pad see nothing. */
+  tailsMask({ numKeys, numRows, numShared, rowsPerTail, tails }: TailsMask): Pointer {
+    const start = this.#maskUsed
+    const mask = this.#mask
+    mask.fill(halfMinusInfinity, start, start + numKeys * numRows)
+    tails.forEach((tail, index) => {
+      for (let row = index * rowsPerTail; row < (index + 1) * rowsPerTail; row++) {
+        const at = start + row * numKeys
+        mask.fill(halfZero, at, at + numShared)
+        mask.fill(halfZero, at + tail.start, at + tail.end)
+      }
+    })
+    this.#maskUsed += numKeys * numRows
     return this.#maskAddress + start * 2
   }
 

@@ -1,16 +1,14 @@
 /** What two steps must have in common to run on the same graph. Pure. */
 import type { PlanEntry, StepPlan } from '../scheduler/step-plan.ts'
 import type { LogitsNeed } from './executor.ts'
+import type { AttentionUnit } from './attention-plan.ts'
 import type { SlotRun } from './kv-view.ts'
 
 export interface StepShape {
   /** Equal keys: the same graph serves. */
   readonly key: string
-  readonly entries: readonly {
-    readonly numTokens: number
-    readonly numExtents: number
-    readonly samples: boolean
-  }[]
+  /** What attends, in the order of the rows. */
+  readonly units: readonly AttentionUnit[]
   /** Token rows, without and with padding to the matrix kernels' tile. */
   readonly numTokens: number
   readonly numRows: number
@@ -53,22 +51,15 @@ export function demandsOf(plan: StepPlan, needs: readonly LogitsNeed[], vocabSiz
 export function shapeOf(
   plan: StepPlan,
   { topK, reductions }: RowDemands,
-  runs: readonly SlotRun[][],
+  units: readonly AttentionUnit[],
   pad: PadRows,
 ): StepShape {
-  const entries = plan.entries.map((entry, index) => ({
-    numTokens: entry.tokens.length,
-    numExtents: runs[index]?.length ?? 1,
-    samples: entry.samples,
-  }))
-  const numOutputs = entries.reduce((count, entry) => count + (entry.samples ? 1 : 0), 0)
+  const numOutputs = plan.entries.reduce((count, entry) => count + (entry.samples ? 1 : 0), 0)
   const masses = reductions.map(({ kind }) => kind)
-  const list = entries
-    .map((entry) => `${entry.numTokens}.${entry.numExtents}${entry.samples ? '!' : ''}`)
-    .join(',')
+  const samples = plan.entries.map((entry) => (entry.samples ? '!' : '.')).join('')
   return {
-    key: `${list}/${topK}/${masses.join()}`,
-    entries,
+    key: `${units.map(unitKey).join(',')}/${samples}/${topK}/${masses.join()}`,
+    units,
     numTokens: plan.numTokens,
     numRows: pad(plan.numTokens),
     numOutputs,
@@ -76,6 +67,11 @@ export function shapeOf(
     topK,
     masses,
   }
+}
+
+function unitKey(unit: AttentionUnit): string {
+  if (unit.kind === 'shared') return `shared ${unit.numSequences}.${unit.numRows}`
+  return `${unit.numTokens}.${unit.numExtents}.${unit.path}`
 }
 
 const none: readonly number[] = []

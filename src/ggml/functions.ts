@@ -54,6 +54,10 @@ export function bindGgml(base: Library, ggml: Library) {
       'ggml_view_3d',
       '*, *, int64_t, int64_t, int64_t, size_t, size_t, size_t',
     ),
+    view4d: op<[Pointer, Pointer, N, N, N, N, N, N, N, N]>(
+      'ggml_view_4d',
+      '*, *, int64_t, int64_t, int64_t, int64_t, size_t, size_t, size_t, size_t',
+    ),
     getRows: op<[Pointer, Pointer, Pointer]>('ggml_get_rows', '*, *, *'),
     setRows: op<[Pointer, Pointer, Pointer, Pointer]>('ggml_set_rows', '*, *, *, *'),
     copy: op<[Pointer, Pointer, Pointer]>('ggml_cpy', '*, *, *'),

@@ -87,6 +87,11 @@ export class GraphContext {
     this.#floats[(tensor + tensorStruct.opParams - this.#base) / 4 + index] = value
   }
 
+  /** Writes an integer operator parameter (`op_params[index]`). */
+  setIntParam(tensor: Pointer, index: number, value: number): void {
+    this.#words[(tensor + tensorStruct.opParams - this.#base) / 4 + index] = value
+  }
+
   close(): void {
     if (!this.#open) return
     this.#open = false

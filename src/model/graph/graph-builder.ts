@@ -6,6 +6,10 @@ import type { GgmlFunctions, Pointer } from '../../ggml/functions.ts'
 import type { GraphContext } from '../../ggml/graph-context.ts'
 import type { Arena } from './arena.ts'
 
+/** `ggml_mul_mat_set_hint(product, GGML_HINT_SRC0_IS_HADAMARD)`: the operator parameter and its value. */
+const hintParam = 1
+const hintHadamard = 1
+
 export interface RopeParams {
   readonly numDimensions: number
   /** ggml's mode: 0 pairs neighbours, 2 (NeoX) pairs halves. */
@@ -67,8 +71,27 @@ export class GraphBuilder {
     return this.#keepData(view, buffer)
   }
 
+  /** `shape` [ne0, ne1, ne2, ne3]; `strides` [nb1, nb2, nb3] in bytes. */
+  view4d(
+    source: Pointer,
+    shape: readonly [number, number, number, number],
+    strides: readonly [number, number, number],
+    offset: number,
+    buffer?: Pointer,
+  ): Pointer {
+    const view = this.ggml.view4d(this.context.pointer, source, ...shape, ...strides, offset)
+    return this.#keepData(view, buffer)
+  }
+
   getRows(table: Pointer, rows: Pointer): Pointer {
     return this.#place(this.ggml.getRows(this.context.pointer, table, rows))
+  }
+
+  /** Like `getRows`, into memory that outlives the layer. */
+  getRowsInto(table: Pointer, rows: Pointer, buffer: Pointer, address: Pointer): Pointer {
+    const result = this.ggml.getRows(this.context.pointer, table, rows)
+    this.context.place(result, buffer, address)
+    return result
   }
 
   /** Writes the rows of `source` into `table` at `rows`; part of the graph at once. */
@@ -85,6 +108,13 @@ export class GraphBuilder {
 
   mulMat(weight: Pointer, x: Pointer): Pointer {
     return this.#place(this.ggml.mulMat(this.context.pointer, weight, x))
+  }
+
+  /** A product with an orthonormal Hadamard matrix, which a kernel may do as a fast transform. */
+  mulHadamard(matrix: Pointer, x: Pointer): Pointer {
+    const product = this.mulMat(matrix, x)
+    this.context.setIntParam(product, hintParam, hintHadamard)
+    return product
   }
 
   addInPlace(x: Pointer, y: Pointer): Pointer {

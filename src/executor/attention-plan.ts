@@ -1,0 +1,108 @@
+/**
+ * Decides how each sequence of a step attends: alone (in place, over a masked span, or over gathered extents), or
+ * together with others that share its leading KV. Pure: shapes and costs in, a plan out.
+ */
+import type { PlanEntry } from '../scheduler/step-plan.ts'
+import type { SlotRun } from './kv-view.ts'
+import { coveringRun, findSharedGroups, lengthOf, type SharedGroup } from './shared-groups.ts'
+import { sharedAttentionCost, singleAttentionCost, type AttentionMachine } from './attention-cost.ts'
+
+export interface SingleUnit {
+  readonly kind: 'single'
+  readonly path: 'direct' | 'span' | 'gather'
+  readonly numTokens: number
+  readonly numExtents: number
+}
+
+export interface SharedUnit {
+  readonly kind: 'shared'
+  readonly numSequences: number
+  /** Rows of queries a KV head, with those that only pad. */
+  readonly numRows: number
+  readonly numSharedTokens: number
+}
+
+export type AttentionUnit = SingleUnit | SharedUnit
+
+export interface AttentionPlan {
+  /** Indices of the plan's entries in the order in which their rows are computed. */
+  readonly order: readonly number[]
+  /** What attends, in that order. */
+  readonly units: readonly AttentionUnit[]
+}
+
+export interface AttentionRules {
+  readonly machine: AttentionMachine
+  /** Whether sequences may attend together; never with batch-invariant results, which it would change. */
+  readonly shares: boolean
+  /** Whether masked spans may be read. */
+  readonly spans: boolean
+  /** Extents out of order may not be read as one span: the order of summation would change. */
+  readonly keepsOrder: boolean
+}
+
+export function planAttention(
+  entries: readonly PlanEntry[],
+  runs: readonly (readonly SlotRun[])[],
+  rules: AttentionRules,
+): AttentionPlan {
+  const groups = rules.shares ? groupsOf(entries, runs, rules.machine) : []
+  const grouped = new Set(groups.flatMap(({ members }) => members))
+  const alone = entries.map((_, index) => index).filter((index) => !grouped.has(index))
+  const shared = groups.map(({ members, numSharedTokens }): SharedUnit => {
+    const { numRows } = sharedAttentionCost(rules.machine, tailsOf({ members, numSharedTokens }, runs))
+    return { kind: 'shared', numSequences: members.length, numRows, numSharedTokens }
+  })
+  const singles = alone.map((index) => singleUnit(entries[index] as PlanEntry, runs[index] ?? [], rules))
+  return { order: [...groups.flatMap(({ members }) => members), ...alone], units: [...shared, ...singles] }
+}
+
+/** Groups of one step; each needs room of its own. */
+export const maxSharedGroups = 4
+
+function groupsOf(
+  entries: readonly PlanEntry[],
+  runs: readonly (readonly SlotRun[])[],
+  machine: AttentionMachine,
+): SharedGroup[] {
+  const decodes: number[] = []
+  entries.forEach(({ tokens }, index) => {
+    if (tokens.length === 1) decodes.push(index)
+  })
+  if (decodes.length < 2) return []
+  const saving = (group: SharedGroup): number => {
+    const { cost, fits } = sharedAttentionCost(machine, tailsOf(group, runs))
+    if (!fits) return 0
+    const alone = group.members.reduce(
+      (sum, member) => sum + singleAttentionCost(machine, lengthOf(runs[member] ?? [])),
+      0,
+    )
+    return alone - cost
+  }
+  return findSharedGroups(runs, decodes, saving).slice(0, maxSharedGroups)
+}
+
+function tailsOf({ members, numSharedTokens }: SharedGroup, runs: readonly (readonly SlotRun[])[]) {
+  return { numSharedTokens, tails: members.map((member) => lengthOf(runs[member] ?? []) - numSharedTokens) }
+}
+
+/**
+ * Copying a token's KV costs about as much as stepping over this many masked ones, measured for one row. A row reads a
+ * masked key only to see that it is masked.
+ */
+const maskedKeysPerCopiedKey = 1
+
+function singleUnit({ tokens }: PlanEntry, runs: readonly SlotRun[], rules: AttentionRules): SingleUnit {
+  const unit = { kind: 'single', numTokens: tokens.length } as const
+  if (runs.length <= 1) return { ...unit, path: 'direct', numExtents: 1 }
+  const length = lengthOf(runs)
+  const numMasked = coveringRun(runs).length - length
+  const mayBeSpan = rules.spans && tokens.length === 1 && (!rules.keepsOrder || isAscending(runs))
+  if (mayBeSpan && numMasked <= length * maskedKeysPerCopiedKey)
+    return { ...unit, path: 'span', numExtents: 1 }
+  return { ...unit, path: 'gather', numExtents: runs.length }
+}
+
+function isAscending(runs: readonly SlotRun[]): boolean {
+  return runs.every((run, index) => index === 0 || run.slot > (runs[index - 1]?.slot ?? 0))
+}

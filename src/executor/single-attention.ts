@@ -1,0 +1,83 @@
+/**
+ * Attention of one sequence over its own KV, on one of three paths: `direct` reads a single extent in place; `span`
+ * reads everything from its first slot to its last in place and masks what belongs to others; `gather` first copies
+ * several extents together.
+ */
+import { invariant } from '../core/errors.ts'
+import type { Pointer } from '../ggml/functions.ts'
+import { ggmlType } from '../ggml/tensor-struct.ts'
+import type { ProjectedRows } from '../model/graph/decoder.ts'
+import type { GraphBuilder } from '../model/graph/graph-builder.ts'
+import type { AttentionNodes, StepPart } from './attention-nodes.ts'
+import type { SingleUnit } from './attention-plan.ts'
+import { KvView } from './kv-view.ts'
+import { coveringRun } from './shared-groups.ts'
+import type { GraphEnvironment } from './step-graph.ts'
+
+export class SingleAttention implements AttentionNodes<SingleUnit> {
+  readonly #builder: GraphBuilder
+  readonly #environment: GraphEnvironment
+  readonly #unit: SingleUnit
+  readonly #firstRow: number
+  readonly #view: KvView
+  /** Undefined where a single row sees all there is. */
+  readonly #mask: Pointer | undefined
+
+  constructor(builder: GraphBuilder, environment: GraphEnvironment, unit: SingleUnit, firstRow: number) {
+    this.#builder = builder
+    this.#environment = environment
+    this.#unit = unit
+    this.#firstRow = firstRow
+    const heads = environment.model.hyperparameters
+    const numExtents = unit.path === 'gather' ? unit.numExtents : 1
+    this.#view = new KvView(builder, environment.pool, heads, numExtents, unit.path === 'span')
+    const isMasked = unit.numTokens > 1 || unit.path === 'span'
+    this.#mask = isMasked ? builder.tensor(ggmlType.f16, 1, unit.numTokens, 0) : undefined
+  }
+
+  addLayer(rows: ProjectedRows, attended: Pointer): void {
+    const { headDim, numHeads, numKvHeads, attentionScale } = this.#environment.model.hyperparameters
+    const headBytes = headDim * 4
+    const { k, v } = this.#view.addLayer(rows.layer)
+    const groupSize = numHeads / numKvHeads
+    const offset = this.#firstRow * rows.qRowBytes
+    // With a KV head a "batch", rows are dealt out to threads; with one of them, keys would be, masked ones too.
+    const q =
+      this.#unit.path === 'span'
+        ? this.#builder.view4d(
+            rows.q,
+            [headDim, 1, groupSize, numKvHeads],
+            [rows.qRowBytes, headBytes, groupSize * headBytes],
+            offset,
+          )
+        : this.#builder.view3d(
+            rows.q,
+            [headDim, this.#unit.numTokens, numHeads],
+            [rows.qRowBytes, headBytes],
+            offset,
+          )
+    const address = this.#builder.context.data(attended) + this.#firstRow * headBytes * numHeads
+    this.#builder.attention(q, k, v, this.#mask ?? 0, attentionScale, address)
+  }
+
+  maskElements({ entries: [entry], runs: [runs] }: StepPart<SingleUnit>): number {
+    if (this.#mask === undefined || entry === undefined || runs === undefined) return 0
+    if (this.#unit.path === 'span') return coveringRun(runs).length
+    return entry.tokens.length * (entry.position + entry.tokens.length)
+  }
+
+  patch({ entries: [entry], runs: [runs] }: StepPart<SingleUnit>): void {
+    invariant(entry !== undefined && runs !== undefined, 'a unit without an entry')
+    const covering = this.#unit.path === 'span' ? coveringRun(runs) : undefined
+    this.#view.patch(covering === undefined ? runs : [covering])
+    if (this.#mask === undefined) return
+    const { inputs } = this.#environment
+    const numTokens = entry.tokens.length
+    const numKeys = covering?.length ?? entry.position + numTokens
+    const address =
+      covering === undefined ? inputs.causalMask(entry.position, numTokens) : inputs.spanMask(covering, runs)
+    this.#builder.context.setShape2d(this.#mask, numKeys, numTokens, 2)
+    this.#builder.context.setData(this.#mask, address)
+    inputs.uploadMask(this.#mask, address, numKeys * numTokens)
+  }
+}
