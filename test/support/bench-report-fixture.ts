@@ -67,7 +67,9 @@ export function makeReport(shape: ReportShape): BenchReport {
     },
     goals: { ttftMs: 1000, tbtMs: 120 },
     targets,
-    ...(shape.hasSweep === true ? { sweep: targets.flatMap(makeSweep) } : {}),
+    ...(shape.hasSweep === true
+      ? { sweep: targets.flatMap((target, index) => makeSweep(target, 10.5 / shape.targets[index]![1])) }
+      : {}),
   }
 }
 
@@ -197,11 +199,12 @@ function makeScrapes(requests: readonly RequestRow[]): ScrapeRow[] {
   })
 }
 
-function makeSweep({ name, figures }: TargetReport) {
+/** Rates around a capacity in requests per second. */
+function makeSweep({ name, figures }: TargetReport, capacity: number) {
   return [0.25, 0.5, 0.75, 1, 1.25, 1.5].map((factor) => {
     const offered = factor * 8
-    const done = Math.min(offered, figures.outputTokensPerSecond / 12)
-    const late = Math.max(1, offered / done) ** 6
+    const done = Math.min(offered, capacity)
+    const late = Math.max(1, (1.1 * offered) / capacity) ** 6
     return {
       target: name,
       requestsPerSecond: offered,

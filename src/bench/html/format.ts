@@ -36,6 +36,10 @@ export function formatMillis(value: number | undefined): string {
   return size < 36_000_000 ? `${shortest(value / 60_000)} min` : `${shortest(value / 3_600_000)} h`
 }
 
+/** For axes: seconds at most, so that ticks stay comparable and short. */
+export const formatAxisMillis = (value: number): string =>
+  value < 1000 ? formatMillis(value) : `${formatShort(value / 1000)} s`
+
 export const formatSeconds = (value: number | undefined): string =>
   formatMillis(value === undefined ? undefined : value * 1000)
 

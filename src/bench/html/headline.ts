@@ -3,7 +3,7 @@ import type { Summary } from '../../metrics/summary.ts'
 import type { Goals, TargetFigures } from '../bench-report.ts'
 import { clip, formatCount, formatFigure, formatShare } from './format.ts'
 import { html, type Markup } from './markup.ts'
-import { slotClass, swatch } from './plot.ts'
+import { slotClass, swatch, tableOf } from './plot.ts'
 import { e2eOf, tpotOf, ttftOf, valuesOf, type Metric, type Shown } from './samples.ts'
 import { findBest, type Cell } from './verdict.ts'
 
@@ -238,40 +238,30 @@ export function goalsText({ ttftMs, tbtMs, e2eMs }: Goals): string {
 
 const mostErrors = 12
 
-function errorTables(shown: readonly Shown[]): Markup[] {
-  return shown.flatMap(({ name, target: { figures, mismatches } }) => [
-    ...countTable(`Failures of ${name}`, figures.errors),
-    ...countTable(`Otherwise than the workload asked for: ${name}`, mismatches),
-  ])
+function errorTables(shown: readonly Shown[]): Markup {
+  return html`${countTable('Failures', shown, ({ target }) => target.figures.errors)}
+  ${countTable('Answers otherwise than the workload asked for', shown, ({ target }) => target.mismatches)}`
 }
 
-function countTable(title: string, counts: Readonly<Record<string, number>>): Markup[] {
-  const rows = Object.entries(counts)
-    .filter(([, count]) => count > 0)
-    .toSorted(([, a], [, b]) => b - a)
-  if (rows.length === 0) return []
-  const numHidden = rows.length - mostErrors
-  return [
-    html`<h3>${title}</h3>
-      <div class="scroll">
-        <table class="errors">
-          <thead>
-            <tr>
-              <th scope="col">What</th>
-              <th scope="col">Count</th>
-            </tr>
-          </thead>
-          <tbody>
-            ${rows.slice(0, mostErrors).map(
-              ([what, count]) =>
-                html`<tr>
-                  <th scope="row">${clip(what)}</th>
-                  <td>${formatCount(count)}</td>
-                </tr>`,
-            )}
-          </tbody>
-        </table>
-      </div>
-      ${numHidden > 0 && html`<p class="about">And ${numHidden} other messages.</p>`} `,
-  ]
+/** What happened how often: one row a message, one column a target. */
+function countTable(
+  title: string,
+  shown: readonly Shown[],
+  read: (one: Shown) => Readonly<Record<string, number>>,
+): Markup | undefined {
+  const counts = shown.map((one) => new Map(Object.entries(read(one)).filter(([, count]) => count > 0)))
+  const total = (what: string): number => counts.reduce((sum, byWhat) => sum + (byWhat.get(what) ?? 0), 0)
+  const all = [...new Set(counts.flatMap((byWhat) => [...byWhat.keys()]))].toSorted(
+    (a, b) => total(b) - total(a),
+  )
+  if (all.length === 0) return undefined
+  const table = tableOf({
+    head: ['What', ...shown.map(({ name }) => name)],
+    rows: all
+      .slice(0, mostErrors)
+      .map((what) => [clip(what), ...counts.map((byWhat) => formatCount(byWhat.get(what) ?? 0))]),
+  })
+  return html`<h3>${title}</h3>
+    <div class="counts">${table}</div>
+    ${all.length > mostErrors && html`<p class="about">And ${all.length - mostErrors} other messages.</p>`} `
 }

@@ -1,6 +1,6 @@
 /** How long answers took: distributions, course over the run, and TTFT against prompt length. */
 import type { Goals, RequestRow } from '../bench-report.ts'
-import { formatCount, formatFigure, formatMillis, formatShort } from './format.ts'
+import { formatCount, formatFigure, formatAxisMillis, formatShort } from './format.ts'
 import { html, type Markup } from './markup.ts'
 import { plot, type Axis, type PlotSpec, type Rule } from './plot.ts'
 import {
@@ -19,7 +19,7 @@ import { binned, cumulative, largestOf, medianOf, sampled, type Bins } from './s
 import { binnedTable, timeAxis } from './timeline.ts'
 import { estimatePercentile } from '../../metrics/percentile-interval.ts'
 
-const millis = (label: string): Axis => ({ label: `${label} (log)`, kind: 'log', format: formatMillis })
+const millis = (label: string): Axis => ({ label: `${label} (log)`, kind: 'log', format: formatAxisMillis })
 
 export function distributionSection(shown: readonly Shown[], goals: Goals): Markup {
   return html`<section id="latency">
@@ -82,7 +82,7 @@ export function courseSection(shown: readonly Shown[], bins: Bins): Markup {
   return html`<section id="course">
     <h2>Latency over time</h2>
     <p class="about">
-      All answered requests, those of warm-up and cool-down too, in bins of ${formatFigure(bins.width)} s.
+      All answered requests, those of warm-up and cool-down too, in bins of ${formatShort(bins.width)} s.
     </p>
     <div class="plots four">
       ${plot(course(shown, bins, { title: 'TTFT, median', label: 'TTFT', x: arrival, y: ttftOf, reduce: medianOf, when: 'by intended arrival' }))}

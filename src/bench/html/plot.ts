@@ -20,6 +20,8 @@ export interface Axis {
   readonly label: string
   readonly kind: 'linear' | 'log'
   readonly format: (value: number) => string
+  /** Ends where the values end, not at the next round figure. */
+  readonly isTight?: boolean
   /** Values that must be on it. */
   readonly include?: readonly number[]
   /** On a log axis, what is less is drawn here. */
@@ -53,7 +55,7 @@ export interface PlotSpec {
 
 export const numSlots = 8
 const [width, height] = [440, 270]
-const box = { left: 54, right: 426, top: 12, bottom: 224 } as const
+const box = { left: 64, right: 414, top: 12, bottom: 224 } as const
 const biggest = 1e15
 /** What is nearer to zero is zero to a reader. */
 const smallest = 1e-12
@@ -77,7 +79,7 @@ export const slotClass = (slot: number): string => `s${slot % numSlots}`
 export function swatch(slot: number, mark: Series['mark'] = 'line'): Markup {
   const path = mark === 'dots' ? `M12,5${dotShape(slot)}` : 'M1,5h22'
   return html`<svg class="swatch ${slotClass(slot)}" viewBox="0 0 24 10" aria-hidden="true">
-    <path class="${mark === 'faint' ? 'line' : mark}" d="${path}" />
+    <path class="${mark === 'faint' ? 'line' : mark} ${slotClass(slot)}" d="${path}" />
   </svg> `
 }
 
@@ -164,7 +166,9 @@ function scaleFor(axis: Axis, values: readonly number[], side: 'x' | 'y'): Scale
   )
   const range: readonly [number, number] = side === 'x' ? [box.left, box.right] : [box.bottom, box.top]
   const options = { range, numTicks: side === 'x' ? 6 : 5 }
-  return axis.kind === 'log' ? logScale(low, high, options) : linearScale(low, high, options)
+  return axis.kind === 'log'
+    ? logScale(low, high, options)
+    : linearScale(low, high, { ...options, isTight: axis.isTight ?? false })
 }
 
 const axisData = (scale: Scale): string => `${scale.kind} ${scale.low} ${scale.high}`
@@ -273,7 +277,7 @@ function endLabels(series: readonly Series[], x: Scale, y: Scale): Markup[] {
   return wanted.map(({ endLabel, last, top }) => {
     const baseline = Math.min(top - 3, ceiling)
     ceiling = baseline - 12
-    return html`<text class="tick end" x="${place(x.at(last.x) - 3)}" y="${place(baseline)}"
+    return html`<text class="tick end name" x="${place(x.at(last.x) - 3)}" y="${place(baseline)}"
       >${endLabel}</text
     >`
   })

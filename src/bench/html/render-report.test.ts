@@ -18,9 +18,9 @@ const two = makeReport({
   hasSweep: true,
 })
 
-describe('renderReport', () => {
-  const page = renderReport(two)
+const page = renderReport(two)
 
+describe('renderReport', () => {
   it('writes a page whose tags are closed in order', () => {
     expect(misplacedTags(page)).toEqual([])
   })
@@ -147,6 +147,25 @@ describe('warnings', () => {
     )
     expect(silent).toContain('a: no request was both answered and measured.')
     expect(misplacedTags(silent)).toEqual([])
+  })
+})
+
+describe('targets measured one after another', () => {
+  it('are drawn from their own starts', () => {
+    const [first, second] = two.targets
+    const later = 400_000
+    const shifted = {
+      ...second!,
+      requests: second!.requests.map((row) => ({
+        ...row,
+        intendedAt: row.intendedAt + later,
+        sentAt: row.sentAt + later,
+        firstTokenAt: row.firstTokenAt === undefined ? undefined : row.firstTokenAt + later,
+        endedAt: row.endedAt + later,
+      })),
+      scrapes: second!.scrapes.map((row) => ({ ...row, at: row.at + later })),
+    }
+    expect(renderReport({ ...two, targets: [first!, shifted] })).toBe(page)
   })
 })
 

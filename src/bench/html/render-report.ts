@@ -2,14 +2,14 @@
  * The report as one HTML file that needs nothing else: no network, no fonts, no framework. The sections are in files of
  * their own; `plot.ts` draws, `markup.ts` escapes whatever comes from data.
  */
-import type { BenchReport } from '../bench-report.ts'
+import type { BenchReport, TargetReport } from '../bench-report.ts'
 import { clip, formatCount } from './format.ts'
 import { goalsText, headline } from './headline.ts'
 import { courseSection, distributionSection, scatterSection } from './latency-section.ts'
 import { html, raw, type Markup } from './markup.ts'
 import { originSection, type Source } from './origin-section.ts'
 import { numSlots, slotClass, swatch } from './plot.ts'
-import { spanSeconds, type Shown } from './samples.ts'
+import { firstArrival, spanSeconds, startedLater, type Shown } from './samples.ts'
 import { script } from './script.ts'
 import { binsOver } from './series.ts'
 import { style } from './style.ts'
@@ -86,8 +86,15 @@ function showTargets(sources: readonly Source[]): Shown[] {
     const wanted = clip(isTwice && label !== undefined ? `${target.name} (${label})` : target.name, 60)
     const name = freeName(wanted, taken)
     taken.add(name)
-    return { name, slot, target, report }
+    return { name, slot, target: alignedWith(report, target), report }
   })
+}
+
+/** All targets of a report get the same requests: where one's first came later, the whole target was measured later. */
+function alignedWith({ targets }: BenchReport, target: TargetReport): TargetReport {
+  const earliest = targets.reduce((first, other) => Math.min(first, firstArrival(other)), Infinity)
+  const later = firstArrival(target) - earliest
+  return Number.isFinite(later) ? startedLater(target, later) : target
 }
 
 function freeName(wanted: string, taken: ReadonlySet<string>): string {

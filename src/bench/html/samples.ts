@@ -47,6 +47,27 @@ export function pointsOf(rows: readonly RequestRow[], x: Metric, y: Metric): Poi
   })
 }
 
+/**
+ * The same target on a clock that starts `millis` later: targets that were measured one after another are compared
+ * from their own starts.
+ */
+export function startedLater(target: TargetReport, millis: number): TargetReport {
+  if (!(millis > 0)) return target
+  const requests = target.requests.map((row) => ({
+    ...row,
+    intendedAt: row.intendedAt - millis,
+    sentAt: row.sentAt - millis,
+    firstTokenAt: row.firstTokenAt === undefined ? undefined : row.firstTokenAt - millis,
+    endedAt: row.endedAt - millis,
+  }))
+  const scrapes = target.scrapes.map((row) => ({ ...row, at: row.at - millis })).filter(({ at }) => at >= 0)
+  return { ...target, requests, scrapes }
+}
+
+/** When the first request was meant to be sent; infinite without requests. */
+export const firstArrival = (target: TargetReport): number =>
+  target.requests.reduce((first, { intendedAt }) => Math.min(first, intendedAt), Infinity)
+
 /** Seconds from the start to the end of the longest of them. */
 export function spanSeconds(shown: readonly Shown[]): number {
   return shown

@@ -13,6 +13,8 @@ export interface ScaleOptions {
   /** Places of the low and the high end. */
   readonly range: readonly [number, number]
   readonly numTicks: number
+  /** Whether a linear scale ends at the lowest and the highest value, not at the ticks outside. */
+  readonly isTight?: boolean
 }
 
 /** From the tick below the lowest to the tick above the highest value. Steps are 1, 2 or 5 times a power of ten. */
@@ -24,7 +26,13 @@ export function linearScale(low: number, high: number, options: ScaleOptions): S
   const ticks = Array.from({ length: Math.min(last - first, 100) + 1 }, (_, index) =>
     Number(((first + index) * step).toPrecision(12)),
   )
-  return scale('linear', [first * step, last * step], ticks, options.range)
+  if (options.isTight !== true) return scale('linear', [first * step, last * step], ticks, options.range)
+  return scale(
+    'linear',
+    [from, to],
+    ticks.filter((tick) => tick >= from && tick <= to),
+    options.range,
+  )
 }
 
 /** Over positive values; ticks at 1, 2 and 5 times powers of ten where there is room, else at powers alone. */

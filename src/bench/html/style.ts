@@ -63,12 +63,11 @@ td .dot { color: var(--c2) }
 table.headline { min-width: min(100%, 620px) }
 @media (max-width: 600px) {
   th, td { padding: 5px 8px } table.headline { font-size: .85rem; min-width: 0 }
-  table.headline small { display: block; white-space: normal; width: 0; min-width: 100% }
-  table.headline thead th, table.headline tr.group th { white-space: normal }
+  table.headline :is(thead, tr.group) small { display: block; width: 0; min-width: 100% }
+  table.headline th, table.headline small { white-space: normal }
   table.headline thead .swatch { display: block; margin: 0 0 2px auto }
 }
-table.errors { min-width: min(100%, 480px) }
-table.errors th:first-child { white-space: normal; overflow-wrap: anywhere; max-width: 70ch; position: static }
+.counts th:first-child { white-space: normal; overflow-wrap: anywhere; max-width: 70ch; position: static }
 table.tenants .of { border-left: 1px solid var(--line) }
 table.tenants th[colspan] { text-align: left; color: var(--c) }
 .plots { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 380px), 1fr)) }
@@ -94,10 +93,12 @@ svg text { font-size: 12px; fill: var(--soft) }
 .dots { stroke: var(--c); stroke-width: 1.2; opacity: .6 }
 .dots.s0, .dots.s4 { stroke-width: 4; stroke-linecap: round; opacity: .45 }
 .bars { stroke: var(--c); stroke-width: 12 }
+.name, .rule text { paint-order: stroke; stroke: var(--card); stroke-width: 3px; stroke-linejoin: round }
+.swatch .dots { opacity: 1; stroke-width: 1.6 } .swatch .dots:is(.s0, .s4) { opacity: 1; stroke-width: 6 }
 .rule path { stroke: var(--c, var(--soft)); stroke-dasharray: 2 3 }
 .rule text { fill: var(--c, var(--soft)) }
 dl { margin: 0 }
-dl.facts { display: grid; gap: 8px 20px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 200px), 1fr));
+dl.facts { display: grid; gap: 8px 20px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 150px), 1fr));
   margin-bottom: 16px }
 dt { color: var(--soft); font-size: .8rem } dd { margin: 0; overflow-wrap: anywhere }
 dl.bars div, dl.origin div { display: grid; grid-template-columns: minmax(110px, 180px) 1fr; gap: 12px; padding: 3px 0 }

@@ -1,6 +1,6 @@
 /** A sweep of rates: what happens as more is asked for, and where each target stops keeping up. */
 import type { SweepPoint } from '../bench-report.ts'
-import { formatFigure, formatMillis, formatShare, formatShort } from './format.ts'
+import { formatFigure, formatAxisMillis, formatShare, formatShort } from './format.ts'
 import { html, type Markup } from './markup.ts'
 import { plot, tableOf, type Axis, type PlotSpec, type Rule } from './plot.ts'
 import type { Shown } from './samples.ts'
@@ -64,7 +64,11 @@ function knees(swept: readonly Swept[]): string[] {
 }
 
 const rateAxis: Axis = { label: 'requests/s', kind: 'linear', format: formatShort, include: [0] }
-const latencyAxis = (label: string): Axis => ({ label: `${label} (log)`, kind: 'log', format: formatMillis })
+const latencyAxis = (label: string): Axis => ({
+  label: `${label} (log)`,
+  kind: 'log',
+  format: formatAxisMillis,
+})
 
 interface Against {
   readonly title: string

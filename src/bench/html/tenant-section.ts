@@ -47,7 +47,7 @@ function service({ name, slot, target }: Shown): PlotSpec {
   return {
     title: name,
     about: `Jain’s index ${jain.toFixed(3)}, largest gap ${formatCount(largestServiceGap)} weighted tokens.${some}`,
-    x: { label: 'time from the start (s)', kind: 'linear', format: formatShort, include: [0] },
+    x: { label: 'time from the start (s)', kind: 'linear', format: formatShort, isTight: true, include: [0] },
     y: { label: 'weighted tokens', kind: 'linear', format: formatShort, include: [0] },
     series,
     hasLegend: false,

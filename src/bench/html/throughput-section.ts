@@ -34,7 +34,7 @@ function rate(shown: readonly Shown[], bins: Bins, { title, unit, about, spans }
   }))
   return {
     title,
-    about: `${about} Bins of ${formatFigure(bins.width)} s.`,
+    about: `${about} Bins of ${formatShort(bins.width)} s.`,
     x: timeAxis(bins),
     y: fromZero(unit, formatShort),
     series,

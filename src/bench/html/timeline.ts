@@ -7,6 +7,7 @@ export const timeAxis = (bins: Bins): Axis => ({
   label: 'time from the start (s)',
   kind: 'linear',
   format: formatShort,
+  isTight: true,
   include: [0, bins.width * bins.count],
 })
 

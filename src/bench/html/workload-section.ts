@@ -63,7 +63,7 @@ function arrivals({ arrivals: { binSeconds, counts } }: WorkloadShape): PlotSpec
   return {
     title: 'Arrivals over time',
     about: `Intended arrivals per second, in bins of ${formatSeconds(binSeconds)}.`,
-    x: { label: 'time (s)', kind: 'linear', format: formatShort, include: [0] },
+    x: { label: 'time (s)', kind: 'linear', format: formatShort, isTight: true, include: [0] },
     y: { label: 'requests/s', kind: 'linear', format: formatShort, include: [0] },
     series: [
       {
