@@ -187,7 +187,7 @@ function fairnessGroup(shown: readonly Shown[]): Group {
     name: 'Fairness',
     about: 'of service between tenants, in weighted tokens',
     rows: [
-      figuresRow(shown, 'Jain’s index', '1 is even', (figures) => figures.fairness?.jain, {
+      figuresRow(shown, 'Jain’s index', '1 is even', (figures) => fairnessOf(figures)?.jain, {
         better: 'higher',
         format: (value) => (value === undefined || !Number.isFinite(value) ? '–' : value.toFixed(3)),
       }),
@@ -195,7 +195,7 @@ function fairnessGroup(shown: readonly Shown[]): Group {
         shown,
         'largest service gap',
         'weighted tokens',
-        (figures) => figures.fairness?.largestServiceGap,
+        (figures) => fairnessOf(figures)?.largestServiceGap,
         {
           better: 'lower',
           format: formatCount,
@@ -205,17 +205,18 @@ function fairnessGroup(shown: readonly Shown[]): Group {
   }
 }
 
+/** One tenant alone is treated evenly by anybody. */
+const fairnessOf = ({ fairness, tenants }: TargetFigures) => (tenants.length < 2 ? undefined : fairness)
+
 function remark(shown: readonly Shown[], isTrusted: boolean): Markup | undefined {
   if (shown.length < 2) return undefined
   if (!isTrusted) {
-    return html`<p class="about">
-      No best cells are marked: the warnings above say why the figures are in doubt.
-    </p>`
+    return html`<p class="about">No best cells are marked: the warnings above say why.</p>`
   }
   return html`<p class="about">
     ● is best of its row by more than 5 %; for percentiles of TTFT, TPOT and end-to-end latency the 95 %
     intervals must also be apart. A target that failed 1 % more of its requests than another is not marked for
-    latency. Where nothing is marked, the difference is within noise.
+    latency. Where nothing is marked, the difference may be noise.
   </p>`
 }
 

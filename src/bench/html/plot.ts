@@ -188,7 +188,7 @@ function axes(spec: PlotSpec, x: Scale, y: Scale): Markup {
     return html`<path class="grid" d="M${at},${box.top}V${box.bottom}" /><text
         class="tick middle"
         x="${at}"
-        y="${box.bottom + 16}"
+        y="${box.bottom + 18}"
         >${spec.x.format(tick)}</text
       >`
   })

@@ -51,6 +51,13 @@ describe('renderReport', () => {
     }
   })
 
+  it('says nothing of fairness where there is one tenant', () => {
+    const alone = renderReport(makeReport({ targets: [['a', 1]], numRequests: 60, numTenants: 1 }))
+    expect(page).toContain('Jain’s index')
+    expect(alone).not.toContain('Jain’s index')
+    expect(alone).not.toContain('Service by tenant')
+  })
+
   it('has no figure in its table that is not in the report', () => {
     const known = new Set(two.targets.flatMap(({ figures }) => numbersIn(figures).flatMap(asWritten)))
     const cells = cellsOf(between(page, '<table class="headline">', '</table>'))
@@ -193,6 +200,7 @@ describe('renderReports', () => {
     expect(renderReports(sources(two))).not.toContain('These reports differ')
     const elsewhere = { ...two, machine: { ...two.machine, cpu: 'another' } }
     expect(renderReports(sources(elsewhere))).toContain('They were measured on different machines.')
+    expect(renderReports(sources(elsewhere))).not.toContain('class="best"')
   })
 })
 

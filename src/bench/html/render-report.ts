@@ -25,7 +25,8 @@ export const renderReport = (report: BenchReport): string => renderReports([{ la
 export function renderReports(sources: readonly Source[]): string {
   const shown = showTargets(sources)
   const warnings = warningsOf(sources, shown)
-  const isTrusted = sources.every(({ report }) => report.client.warnings.length === 0)
+  const isTrusted =
+    sources.every(({ report }) => report.client.warnings.length === 0) && differences(sources).length === 0
   const bins = binsOver(spanSeconds(shown))
   const first = sources[0]?.report
   const title = `Bench: ${[...new Set(sources.map(({ report }) => clip(report.workload.name, 80)))].join(', ')}`
