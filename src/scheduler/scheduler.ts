@@ -63,6 +63,8 @@ interface PlanDraft {
 interface Yielded {
   readonly heir: Sequence | undefined
   readonly preempted: readonly SequenceId[]
+  /** How many may be admitted now. */
+  readonly most?: number
 }
 
 const noTokens: ReadonlySet<number> = new Set()
@@ -170,9 +172,11 @@ export class Scheduler {
     for (const sequence of this.#running) {
       if (sequence.numPendingTokens === 1) this.#planChunk(sequence, entries)
     }
-    for (const sequence of this.#running) {
-      if (sequence.numPendingTokens > 1) this.#planChunk(sequence, entries)
+    const prefilling = this.#running.filter(({ numPendingTokens }) => numPendingTokens > 1)
+    if (mayAdmit && this.#isAhead(heir ?? this.#waiting.peek(now), prefilling)) {
+      this.#admitWaiting({ entries, copies }, now, { heir, preempted, most: 1 })
     }
+    for (const sequence of prefilling) this.#planChunk(sequence, entries)
     if (mayAdmit) this.#admitWaiting({ entries, copies }, now, { heir, preempted })
     if (entries.length === 0) return undefined
     this.#work = this.#budget.work
@@ -292,6 +296,12 @@ export class Scheduler {
     return preempted.length > 0 ? next : undefined
   }
 
+  /** The first in line may begin before prompts under way go on. */
+  #isAhead(next: Sequence | undefined, prefilling: readonly Sequence[]): boolean {
+    if (next === undefined || prefilling.length === 0) return false
+    return this.#policy.goesAhead?.(next, prefilling) ?? false
+  }
+
   #hasPlaceFor(sequence: Sequence, hit: PrefixHit): boolean {
     return this.#running.length < this.#maxNumSeqs && this.#hasRoomFor(sequence, hit)
   }
@@ -300,9 +310,9 @@ export class Scheduler {
    * Admits in the policy's order while there is budget, a place, and room for all tokens of the newcomer at once.
    * Nobody comes back in the step in which it lost its place, and nobody computes what somebody else is computing.
    */
-  #admitWaiting(draft: PlanDraft, now: Micros, { heir, preempted }: Yielded): void {
-    let first = heir
-    while (this.#running.length < this.#maxNumSeqs) {
+  #admitWaiting(draft: PlanDraft, now: Micros, { heir, preempted, most = Infinity }: Yielded): void {
+    let first = heir?.status === 'running' ? undefined : heir
+    for (let count = 0; count < most && this.#running.length < this.#maxNumSeqs; count += 1) {
       const sequence = first ?? this.#waiting.peek(now)
       first = undefined
       if (sequence === undefined || preempted.includes(sequence.id)) return

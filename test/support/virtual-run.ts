@@ -16,6 +16,8 @@ export interface VirtualResult {
   readonly request: VirtualRequest
   readonly firstTokenAt: Micros
   readonly finishedAt: Micros
+  /** Between two tokens. */
+  readonly longestGap: number
 }
 
 /** What a step takes on the made-up machine: about a small model on a few cores. */
@@ -46,6 +48,8 @@ export function runVirtually(
     .map((request, index) => ({ request, index }))
     .toSorted((a, b) => a.request.at - b.request.at)
   const results: VirtualResult[] = []
+  const lastTokenAt = new Map<string, number>()
+  const longestGap = new Map<string, number>()
   let now = 0
   while (arrivals.length > 0 || !scheduler.isIdle) {
     while (arrivals[0] !== undefined && arrivals[0].request.at <= now) {
@@ -66,10 +70,19 @@ export function runVirtually(
     now = micros(now + duration)
     const sampled = plan.entries.map(({ samples }) => (samples ? 1 : undefined))
     for (const { sequence, finish } of scheduler.update(plan, sampled, micros(now), duration)) {
+      const { id } = sequence.request
+      const gap = now - (lastTokenAt.get(id) ?? now)
+      longestGap.set(id, Math.max(gap, longestGap.get(id) ?? 0))
+      lastTokenAt.set(id, now)
       if (finish === undefined) continue
-      const index = Number(sequence.request.id)
+      const index = Number(id)
       const request = requests[index]!
-      results[index] = { request, firstTokenAt: sequence.firstTokenAt!, finishedAt: micros(now) }
+      results[index] = {
+        request,
+        firstTokenAt: sequence.firstTokenAt!,
+        finishedAt: micros(now),
+        longestGap: longestGap.get(id)!,
+      }
     }
   }
   return results

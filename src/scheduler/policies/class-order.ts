@@ -41,7 +41,7 @@ export class ClassOrder<Queue extends WaitingQueue> {
       classOf: (sequence) => this.classOf(sequence).name,
       compareHeads: (a, b, now) => this.#compareHeads(a, b, now),
       createQueue,
-      onOpen: (sequence) => this.#share.open(sequence, this.#leastWaiting()),
+      onOpen: (sequence) => this.#share.open(sequence, this.#leastWaiting(), 2 * mostDebt),
     })
   }
 
@@ -94,6 +94,16 @@ export class ClassOrder<Queue extends WaitingQueue> {
       yielding = sequence
     }
     return yielding
+  }
+
+  /** Before looser classes that are not owed. */
+  goesAhead(next: SequenceView, prefilling: readonly SequenceView[]): boolean {
+    const own = this.classOf(next)
+    const highest = this.#share.highestCounter
+    return prefilling.every((sequence) => {
+      const each = this.classOf(sequence)
+      return isLooser(each, own) && !this.#isOwed(each.name, highest)
+    })
   }
 
   #compareHeads(a: Sequence, b: Sequence, now: Micros): number {

@@ -27,7 +27,7 @@ export interface ShareRules {
   weightOf(sequence: SequenceView): number
   /** Somebody waits on this account. */
   isWaiting(name: string): boolean
-  /** The counter has changed. */
+  /** The counter or the load has changed. */
   onChange?(name: string): void
 }
 
@@ -66,6 +66,12 @@ export class FairShare {
     return this.#accounts.get(name)?.counter ?? this.#virtualTime
   }
 
+  /** Sequences that were admitted and have not ended, over the weight. */
+  loadOf(name: string): number {
+    const account = this.#accounts.get(name)
+    return account === undefined ? 0 : account.numAdmitted / account.weight
+  }
+
   /** The highest counter of anybody who waits or runs. */
   get highestCounter(): number {
     let highest = 0
@@ -75,13 +81,17 @@ export class FairShare {
     return highest
   }
 
-  /** Before the first sequence of an account waits. `leastWaiting`: the lowest counter of those that wait. */
-  open(sequence: SequenceView, leastWaiting: number | undefined): void {
+  /**
+   * Before the first sequence of an account waits. `leastWaiting`: the lowest counter of those that wait. An account
+   * that waits because it lost its place was not idle, and keeps `credit` below that.
+   */
+  open(sequence: SequenceView, leastWaiting: number | undefined, credit = 0): void {
     const account = this.#accountOf(sequence)
     // After a time without work all begin alike.
     if (leastWaiting === undefined && this.#charges.size === 0) this.#virtualTime = this.#highest
     account.weight = this.#rules.weightOf(sequence)
-    account.counter = Math.max(account.counter, leastWaiting ?? this.#leastRunning() ?? this.#virtualTime)
+    const least = leastWaiting ?? this.#leastRunning() ?? this.#virtualTime
+    account.counter = Math.max(account.counter, sequence.status === 'preempted' ? least - credit : least)
   }
 
   /** It leaves the queue to run. */
@@ -112,9 +122,7 @@ export class FairShare {
     this.#charges.delete(sequence.id)
     charge.account.numAdmitted -= 1
     const numUncomputed = sequence.request.promptTokens.length - charge.numComputed
-    if (numUncomputed > 0) {
-      this.#charge(charge.name, charge.account, -numUncomputed * this.#rules.prices.prompt)
-    }
+    this.#charge(charge.name, charge.account, -Math.max(0, numUncomputed) * this.#rules.prices.prompt)
     if (this.#accounts.size > this.#sweepAbove) this.#sweep()
   }
 

@@ -32,6 +32,12 @@ export function fairSloProgram(options: PolicyOptions = {}): SchedulingPolicy {
     },
     pickYielding: (next, running) =>
       classes.pickYielding(next, running) ?? orderOf(next).pickYielding(next, sameClass(running, next)),
+    goesAhead(next, prefilling) {
+      if (classes.goesAhead(next, prefilling)) return true
+      return (
+        sameClass(prefilling, next).length === prefilling.length && orderOf(next).goesAhead(next, prefilling)
+      )
+    },
     stepTarget: (running) => classes.stepTarget(running),
     onAdmitted(sequence) {
       classes.onAdmitted(sequence)

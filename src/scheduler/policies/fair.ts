@@ -12,6 +12,7 @@ export function fair(options: PolicyOptions = {}): SchedulingPolicy {
     createQueue: () => order.queue,
     pickVictim: (running) => order.pickVictim(running),
     pickYielding: (next, running) => order.pickYielding(next, running),
+    goesAhead: (next, prefilling) => order.goesAhead(next, prefilling),
     onAdmitted: (sequence) => order.onAdmitted(sequence),
     onFinished: (sequence) => order.onFinished(sequence),
     onStepEnd({ served }) {

@@ -14,6 +14,7 @@ export function slo(options: PolicyOptions = {}): SchedulingPolicy {
     createQueue: () => classes.queue,
     pickVictim: (running) => classes.loosestOf(running).at(-1),
     pickYielding: (next, running) => classes.pickYielding(next, running),
+    goesAhead: (next, prefilling) => classes.goesAhead(next, prefilling),
     stepTarget: (running) => classes.stepTarget(running),
     onAdmitted: (sequence) => classes.onAdmitted(sequence),
     onFinished: (sequence) => classes.onFinished(sequence),

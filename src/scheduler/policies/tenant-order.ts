@@ -88,11 +88,20 @@ export class TenantOrder {
     return yielding
   }
 
+  /** Before other tenants that were served no less. */
+  goesAhead(next: SequenceView, prefilling: readonly SequenceView[]): boolean {
+    const counter = this.#share.counterOf(tenantOf(next))
+    return prefilling.every(
+      (each) => tenantOf(each) !== tenantOf(next) && this.#share.counterOf(tenantOf(each)) >= counter,
+    )
+  }
+
   #createQueue(): LaneQueue {
     const createLane = (): HeapQueue => new HeapQueue((a, b) => this.#programs.compare(a, b))
     const queue: LaneQueue = new LaneQueue({
       laneOf: tenantOf,
       keyOf: (name) => this.#share.counterOf(name),
+      loadOf: (name) => this.#share.loadOf(name),
       createLane,
       onAdd: (sequence, isFirst) => {
         if (isFirst) this.#share.open(sequence, queue.leastKey)

@@ -6,8 +6,12 @@ import type { WaitingQueue } from '../waiting-queue.ts'
 export interface LaneRules {
   /** Which lane a sequence waits in; the same for as long as it waits. */
   laneOf(sequence: Sequence): string
-  /** The lane with the lowest key goes first. Whoever changes a key calls `refresh`. */
+  /**
+   * The lane with the lowest key goes first; of equal ones that with the lowest load, then the one that somebody
+   * waits in longest. Whoever changes either calls `refresh`.
+   */
   keyOf(lane: string): number
+  loadOf(lane: string): number
   createLane(): WaitingQueue
   /** Called before a sequence takes its place; `isFirst`: nobody waits in its lane. May change that lane's key. */
   onAdd?(sequence: Sequence, isFirst: boolean): void
@@ -18,7 +22,10 @@ export interface LaneRules {
 interface Lane {
   readonly name: string
   readonly queue: WaitingQueue
+  /** Counts up from lane to lane. */
+  readonly number: number
   key: number
+  load: number
   index: number
 }
 
@@ -31,6 +38,7 @@ export class LaneQueue implements WaitingQueue {
   readonly #lanes = new Map<string, Lane>()
   readonly #heap: Lane[] = []
   #size = 0
+  #numOpened = 0
 
   constructor(rules: LaneRules) {
     this.#rules = rules
@@ -72,10 +80,7 @@ export class LaneQueue implements WaitingQueue {
     let lane = this.#lanes.get(name)
     this.#rules.onAdd?.(sequence, lane === undefined)
     if (lane === undefined) {
-      lane = { name, queue: this.#rules.createLane(), key: this.#rules.keyOf(name), index: this.#heap.length }
-      this.#lanes.set(name, lane)
-      this.#heap.push(lane)
-      this.#siftUp(lane)
+      lane = this.#open(name)
     }
     lane.queue.add(sequence)
     this.#size += 1
@@ -94,6 +99,7 @@ export class LaneQueue implements WaitingQueue {
     const lane = this.#lanes.get(name)
     if (lane === undefined) return
     lane.key = this.#rules.keyOf(name)
+    lane.load = this.#rules.loadOf(name)
     this.#siftUp(lane)
     this.#siftDown(lane)
   }
@@ -107,7 +113,8 @@ export class LaneQueue implements WaitingQueue {
     this.#heap.forEach((lane, index) => {
       invariant(lane.index === index && this.#lanes.get(lane.name) === lane, `lane ${lane.name} is lost`)
       invariant(lane.queue.size > 0, `nobody waits in lane ${lane.name}`)
-      invariant(lane.key === this.#rules.keyOf(lane.name), `lane ${lane.name} was not told of its new key`)
+      const isFresh = lane.key === this.#rules.keyOf(lane.name) && lane.load === this.#rules.loadOf(lane.name)
+      invariant(isFresh, `lane ${lane.name} was not told of its new key`)
       invariant(
         index === 0 || !isBefore(lane, this.#heap[(index - 1) >> 1]!),
         `lane ${lane.name} is out of order`,
@@ -116,6 +123,21 @@ export class LaneQueue implements WaitingQueue {
       size += lane.queue.size
     })
     invariant(size === this.#size && this.#lanes.size === this.#heap.length, 'the lanes miscount')
+  }
+
+  #open(name: string): Lane {
+    const lane: Lane = {
+      name,
+      queue: this.#rules.createLane(),
+      number: this.#numOpened++,
+      key: this.#rules.keyOf(name),
+      load: this.#rules.loadOf(name),
+      index: this.#heap.length,
+    }
+    this.#lanes.set(name, lane)
+    this.#heap.push(lane)
+    this.#siftUp(lane)
+    return lane
   }
 
   #close(lane: Lane): void {
@@ -157,7 +179,7 @@ export class LaneQueue implements WaitingQueue {
   }
 }
 
-/** Lanes with equal keys go by name: who comes first must not depend on the heap's past. */
 function isBefore(a: Lane, b: Lane): boolean {
-  return a.key < b.key || (a.key === b.key && a.name < b.name)
+  if (a.key !== b.key) return a.key < b.key
+  return a.load === b.load ? a.number < b.number : a.load < b.load
 }

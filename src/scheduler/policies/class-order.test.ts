@@ -1,0 +1,90 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { runVirtually, type VirtualRequest } from '../../../test/support/virtual-run.ts'
+import { micros } from '../../core/units.ts'
+import { fairSloProgram } from './fair-slo-program.ts'
+import { fcfs } from './fcfs.ts'
+import { slo } from './slo.ts'
+
+const second = 1_000_000
+
+/** A request each `every` seconds for `seconds`. */
+function arrivals(
+  seconds: number,
+  every: number,
+  fields: Omit<VirtualRequest, 'at'>,
+  start = 0,
+): VirtualRequest[] {
+  return Array.from({ length: Math.floor(seconds / every) }, (_, index) => ({
+    ...fields,
+    at: micros((start + index * every) * second),
+  }))
+}
+
+const chat = { numPrompt: 100, numOutput: 30, serviceClass: 'priority' }
+const flex = { numPrompt: 800, numOutput: 100, serviceClass: 'flex' }
+const batch = { numPrompt: 400, numOutput: 200, serviceClass: 'batch' }
+
+describe.each([
+  ['slo', slo],
+  ['fair+slo+program', fairSloProgram],
+])('under %s', (_, createPolicy) => {
+  it('chats meet their time to first token among more long work than fits', () => {
+    const requests = [...arrivals(60, 0.5, chat, 1), ...arrivals(60, 0.25, flex), ...arrivals(60, 0.5, batch)]
+    const met = (policy: Parameters<typeof runVirtually>[0]): number => {
+      const chats = runVirtually(policy, requests).filter(
+        ({ request }) => request.serviceClass === 'priority',
+      )
+      return (
+        chats.filter(({ request, firstTokenAt }) => firstTokenAt - request.at <= second / 2).length /
+        chats.length
+      )
+    }
+    expect(met(createPolicy())).toBeGreaterThan(0.95)
+    expect(met(fcfs())).toBeLessThan(0.3)
+  })
+
+  it('no class waits for ever, however much more urgent work there is', () => {
+    const load = fc.record({
+      every: fc.double({ min: 0.05, max: 0.3, noNaN: true }),
+      numBatch: fc.integer({ min: 1, max: 4 }),
+      maxNumSeqs: fc.constantFrom(4, 16, 64),
+    })
+    fc.assert(
+      fc.property(load, ({ every, numBatch, maxNumSeqs }) => {
+        const urgent = arrivals(60, every, { ...chat, numPrompt: 300, numOutput: 60 })
+        const waiting = Array.from({ length: numBatch }, () => ({ ...batch, at: micros(second) }))
+        const results = runVirtually(createPolicy(), [...urgent, ...waiting], { maxNumSeqs })
+        const lastBatch = Math.max(
+          ...results
+            .filter(({ request }) => request.serviceClass === 'batch')
+            .map(({ firstTokenAt }) => firstTokenAt),
+        )
+        const gained = results
+          .filter(({ request, finishedAt }) => request.serviceClass === 'priority' && finishedAt <= lastBatch)
+          .reduce((sum, { request }) => sum + request.numPrompt + 2 * request.numOutput, 0)
+        const mostCost = 400 + 2 * 200
+        // w_x (mostDebt + j C / w) for the urgent class, and (N + 1) C for what runs.
+        const bound = 8 * (4096 + numBatch * mostCost) + (maxNumSeqs + 1) * mostCost
+        expect(gained).toBeLessThanOrEqual(bound)
+      }),
+      { numRuns: 12 },
+    )
+  })
+
+  it('keeps the time between tokens that running streams were promised', () => {
+    const gapsAbove = (serviceClass: string): number => {
+      const streams = arrivals(20, 1, { numPrompt: 50, numOutput: 100, serviceClass })
+      const prompts = arrivals(20, 0.5, { numPrompt: 1500, numOutput: 5, serviceClass: 'flex' }, 0.3)
+      const config = { maxNumBatchedTokens: 2048 }
+      const results = runVirtually(createPolicy(), [...streams, ...prompts], config)
+      const slowest = results
+        .filter(({ request }) => request.serviceClass === serviceClass)
+        .map(({ longestGap }) => longestGap)
+      return slowest.filter((gap) => gap > 110_000).length / slowest.length
+    }
+    // The first steps teach what steps cost.
+    expect(gapsAbove('priority')).toBeLessThan(0.2)
+    expect(gapsAbove('default')).toBeGreaterThan(0.8)
+  })
+})
