@@ -30,6 +30,7 @@ export async function runConversation(target: ChatTarget): Promise<void> {
     prompt: '> ',
     historySize: 500,
   })
+  if (isTerminal) insertPastesAtCursor(lines)
   const session = new ChatSession(target, lines, isTerminal)
   if (isTerminal) process.stdout.write(`${dim(`${target.model}. ${commandsHelp}`, process.stdout)}\n`)
   session.prompt()
@@ -38,6 +39,14 @@ export async function runConversation(target: ChatTarget): Promise<void> {
   } finally {
     lines.close()
   }
+}
+
+/**
+ * While several keys arrive at once, Node.js 20 switches completion off, and then appends to the line wherever the
+ * cursor is: text pasted into the middle of a line would land at its end.
+ */
+function insertPastesAtCursor(lines: Interface): void {
+  Object.defineProperty(lines, 'isCompletionEnabled', { get: () => true, set: () => undefined })
 }
 
 class ChatSession {
