@@ -17,7 +17,7 @@ port: 8000
 max-tbt-ms: 40
 \`\`\`
 
-An unknown flag or key is an error. Paths are relative to the working directory. \`switchyard serve --print-config\`
+An unknown flag or key is an error, and so is a \`SWITCHYARD_\` variable that is nearly one of these. Paths are relative to the working directory. \`switchyard serve --print-config\`
 shows every value and where it was set.
 
 Two more variables are read, by all commands: \`SWITCHYARD_GGML_DIR\`, a folder with ggml and llama libraries to use

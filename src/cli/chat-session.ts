@@ -46,7 +46,7 @@ export async function runConversation(target: ChatTarget): Promise<void> {
  * cursor is: text pasted into the middle of a line would land at its end.
  */
 function insertPastesAtCursor(lines: Interface): void {
-  Object.defineProperty(lines, 'isCompletionEnabled', { get: () => true, set: () => undefined })
+  Object.defineProperty(lines, 'isCompletionEnabled', { get: () => true, set() {} })
 }
 
 class ChatSession {

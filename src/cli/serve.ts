@@ -1,4 +1,6 @@
-/** `switchyard serve`: a server until a signal ends it. */
+/** `switchyard serve`: a server until a signal ends it, or its engine fails for good. */
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import type { CommandLine } from '../config/command-line.ts'
 import { configText } from '../config/describe.ts'
 import { loadConfig, type Resolved } from '../config/resolve.ts'
@@ -61,15 +63,23 @@ async function serveUntilSignal({ values }: Resolved<Config>): Promise<number> {
   const signals = watchSignals()
   const server = await startServer(values)
   process.on('SIGHUP', () => reloadKeys(server))
+  const failed = server.engine.failed()
   const loaded = loadModel(server.engine)
   const first = await Promise.race([signals.first.then(() => undefined), orClose(loaded, server)])
   if (first !== undefined) process.stdout.write(readyLine(server, first))
-  await signals.first
-  process.stderr.write('Finishing what is under way. Ctrl-C again leaves at once.\n')
-  await server.drain()
+  await Promise.race([signals.first, failed])
+  const hasEngine = server.engine.status.state !== 'failed'
+  if (hasEngine) process.stderr.write('Finishing what is under way. Ctrl-C again leaves at once.\n')
+  await Promise.race([server.drain(), failed.then(() => sleep(farewellMillis))])
+  // A server without an engine ends as a failure: whoever supervises it starts another, or is told.
+  const failure = server.engine.status.state === 'failed' ? await failed : undefined
   await server.close()
+  if (failure !== undefined) throw failure
   return 0
 }
+
+/** How long clients may take to read that their answers failed. */
+const farewellMillis = 1000
 
 function reloadKeys(server: RunningServer): void {
   try {

@@ -57,6 +57,15 @@ describe('the settings of a server', () => {
     expect(load([], { SWITCHYARD_CONFIG: file('port: 9') }).values.port).toBe(9)
   })
 
+  it('refuse a mistyped environment variable, and let those of others be', () => {
+    expect(() => load([], { SWITCHYARD_MAX_NUM_SEQ: '4' })).toThrow(
+      'Unknown environment variable SWITCHYARD_MAX_NUM_SEQ. Did you mean SWITCHYARD_MAX_NUM_SEQS?',
+    )
+    expect(() => load([], { SWITCHYARD_PRT: '' })).not.toThrow()
+    const others = { SWITCHYARD_SERVICE_HOST: '10.0.0.1', SWITCHYARD_PORT_8000_TCP: 'tcp://10.0.0.1:8000' }
+    expect(load([], { ...others, SWITCHYARD_HOME: '/h', HOME: '/root' }).values.port).toBe(8000)
+  })
+
   it('take an empty environment variable for none', () => {
     expect(load([], { SWITCHYARD_PORT: '', SWITCHYARD_CONFIG: '' }).values.port).toBe(8000)
   })

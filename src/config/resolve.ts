@@ -3,6 +3,7 @@ import { ServingError } from '../core/errors.ts'
 import { readConfigFile } from './config-file.ts'
 import { settings, type Config } from './schema.ts'
 import type { Setting, SettingTable, SettingValues } from './setting.ts'
+import { suggest } from './suggest.ts'
 
 export interface Sources {
   readonly flags: ReadonlyMap<string, string>
@@ -16,7 +17,10 @@ export interface Resolved<Values> {
   readonly origins: ReadonlyMap<string, string>
 }
 
-export const environmentName = (key: string): string => `SWITCHYARD_${key.toUpperCase().replaceAll('-', '_')}`
+const variablePrefix = 'SWITCHYARD_'
+
+export const environmentName = (key: string): string =>
+  variablePrefix + key.toUpperCase().replaceAll('-', '_')
 
 export const camelCase = (key: string): string =>
   key.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())
@@ -41,9 +45,34 @@ export function loadConfig(
   flags: ReadonlyMap<string, string>,
   env: Readonly<Record<string, string | undefined>>,
 ): Resolved<Config> {
+  checkEnvironment(env)
   const path = flags.get('config') ?? (env['SWITCHYARD_CONFIG'] || undefined)
   const file = path === undefined ? undefined : { path, values: readConfigFile(path, settings) }
   return resolveSettings(settings, { flags, env, file })
+}
+
+/** Read elsewhere: this one by `loadConfig`, the others where libraries are looked for. */
+const otherVariables = ['CONFIG', 'HOME', 'GGML_DIR', 'GGML_LOG'].map((name) => `${variablePrefix}${name}`)
+
+/**
+ * A variable that is nearly a setting is a slip of the pen. Others are let be: orchestrators set some of their own
+ * (`SWITCHYARD_SERVICE_HOST`).
+ * @throws {ServingError} INVALID_CONFIG
+ */
+function checkEnvironment(env: Readonly<Record<string, string | undefined>>): void {
+  const known = new Set([...Object.keys(settings).map(environmentName), ...otherVariables])
+  for (const name of Object.keys(env)) {
+    if (!name.startsWith(variablePrefix) || known.has(name) || env[name] === '') continue
+    const meant = suggest(
+      name.slice(variablePrefix.length),
+      [...known].map((each) => each.slice(variablePrefix.length)),
+    )
+    if (meant === undefined) continue
+    throw new ServingError(
+      'INVALID_CONFIG',
+      `Unknown environment variable ${name}. Did you mean ${variablePrefix}${meant}?`,
+    )
+  }
 }
 
 interface Written {

@@ -3,7 +3,7 @@
  * again with the tokens delivered so far, so that its stream sees a pause and not an error. Who is failed for a crash
  * is `quarantine.ts`'s to say, and when to give up `restart-policy.ts`'s.
  */
-import type { ErrorCode } from '../core/errors.ts'
+import type { ErrorCode, ServingError } from '../core/errors.ts'
 import type { GenerationRequest } from '../core/request.ts'
 import type { RequestId } from '../core/units.ts'
 import { ClientState, type SequenceMessage } from './client-state.ts'
@@ -51,6 +51,10 @@ export class ChildProcessClient implements EngineClient {
 
   ready(): Promise<EngineInfo> {
     return this.#state.ready()
+  }
+
+  failed(): Promise<ServingError> {
+    return this.#state.failed
   }
 
   onStep(listener: (stats: EngineStats) => void): () => void {

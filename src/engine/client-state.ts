@@ -14,10 +14,19 @@ export class ClientState {
   status: EngineStatus = { state: 'loading', progress: 0 }
   stats: EngineStats | undefined
   #ready = new Readiness()
+  /** Resolves when the state is `failed`. */
+  readonly failed: Promise<ServingError>
+  #announceFailure: (error: ServingError) => void = () => undefined
   #failure: ServingError | undefined
   readonly #stepListeners = new Set<(stats: EngineStats) => void>()
   /** Counters of the engines before this one. */
   #before = { step: 0, numPreemptionsTotal: 0 }
+
+  constructor() {
+    this.failed = new Promise((resolve) => {
+      this.#announceFailure = resolve
+    })
+  }
 
   /** Why nothing will ever run here again; undefined while something may. */
   get end(): SequenceError | undefined {
@@ -59,7 +68,7 @@ export class ClientState {
   becomeFailed(code: ErrorCode, message: string): void {
     if (this.end !== undefined) return
     this.status = { state: 'failed', message }
-    this.#end(code, message)
+    this.#announceFailure(this.#end(code, message))
   }
 
   becomeClosed(): void {
@@ -83,10 +92,12 @@ export class ClientState {
     for (const listener of this.#stepListeners) listener(this.stats)
   }
 
-  #end(code: ErrorCode, message: string): void {
-    this.#failure = new ServingError(code, message)
-    this.#ready.reject(this.#failure)
+  #end(code: ErrorCode, message: string): ServingError {
+    const failure = new ServingError(code, message)
+    this.#failure = failure
+    this.#ready.reject(failure)
     this.ledger.endAll({ code: 'ENGINE_FAILED', message })
+    return failure
   }
 }
 

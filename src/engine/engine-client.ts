@@ -1,3 +1,4 @@
+import type { ServingError } from '../core/errors.ts'
 import type { FinishReason, GenerationRequest } from '../core/request.ts'
 import type { TokenLogprobs } from '../core/sampling-params.ts'
 import type { Micros, RequestId } from '../core/units.ts'
@@ -11,6 +12,8 @@ export interface EngineClient {
   /** Resolves once the model is loaded, also after a restart: `pid` is the new one then. Rejects with a ServingError when it cannot be. */
   ready(): Promise<EngineInfo>
   readonly status: EngineStatus
+  /** Resolves with the reason when the engine has failed for good; never when it is closed. */
+  failed(): Promise<ServingError>
   /** Starts a sequence. Exactly one `finished` event follows in the end, also after cancel. */
   submit(request: GenerationRequest, listener: SequenceListener): void
   /** Takes effect at the next step; the blocks are free then. Unknown ids are ignored. */

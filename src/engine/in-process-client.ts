@@ -32,6 +32,10 @@ export class InProcessClient implements EngineClient {
     return this.#state.ready()
   }
 
+  failed(): Promise<ServingError> {
+    return this.#state.failed
+  }
+
   onStep(listener: (stats: EngineStats) => void): () => void {
     return this.#state.onStep(listener)
   }

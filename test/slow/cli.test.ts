@@ -1,7 +1,10 @@
-import { execFile, spawn } from 'node:child_process'
+import { execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -197,7 +200,9 @@ describe('switchyard with a server elsewhere', () => {
 })
 
 describe('switchyard serve', () => {
-  const start = () => spawn(process.execPath, ['--import', 'tsx', main, 'serve', '--port', '0', '-t', '1'])
+  const start = (...args: string[]) =>
+    spawn(process.execPath, ['--import', 'tsx', main, 'serve', '--port', '0', '-t', '1', ...args])
+  const engineOf = (pid: number) => Number(execFileSync('pgrep', ['-f', '-P', String(pid), 'engine-process']))
   const stream = (url: string) =>
     fetch(`${url}/v1/completions`, {
       method: 'POST',
@@ -235,6 +240,24 @@ describe('switchyard serve', () => {
     holder.close()
     expect(status).toBe(1)
     expect(stderr).toBe(`switchyard: Port ${port} on 127.0.0.1 is in use; choose another with --port.\n`)
+  })
+
+  it('ends as a failure, saying why, when its engine is gone for good', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'switchyard-serve-'))
+    const model = join(folder, 'model.gguf')
+    copyFileSync('models/yardling/yardling-q8_0.gguf', model)
+    const child = start(model)
+    let stderr = ''
+    child.stderr.on('data', (piece: Buffer) => (stderr += String(piece)))
+    const exit = once(child, 'exit')
+    const answer = await stream(await waitFor(child.stdout, / on (http:\S+)/))
+    rmSync(folder, { recursive: true })
+    process.kill(engineOf(child.pid!), 'SIGKILL')
+    expect(await answer.text()).toContain('"code":"engine_failed"')
+    expect(await exit).toEqual([1, null])
+    expect(stderr).toMatch(
+      /^switchyard: The engine does not start \(.*model\.gguf: cannot be opened \(ENOENT\)/m,
+    )
   })
 
   it('chats with a model of its own, which remembers the conversation', async () => {

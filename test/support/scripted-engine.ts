@@ -2,6 +2,7 @@
  * An engine that says what a test wrote down: a token per sequence and step, a step per turn of the event loop. It
  * keeps the engine's contract (limits, stop tokens, cancelling) and no more.
  */
+import type { ServingError } from '../../src/core/errors.ts'
 import type { FinishReason, GenerationRequest } from '../../src/core/request.ts'
 import type { TokenLogprobs } from '../../src/core/sampling-params.ts'
 import type { Micros, RequestId } from '../../src/core/units.ts'
@@ -90,6 +91,11 @@ export class ScriptedEngine implements EngineClient {
   cancel(id: RequestId): void {
     const sequence = this.#live.get(id)
     if (sequence !== undefined) sequence.isCancelled = true
+  }
+
+  /** It only ever closes. */
+  failed(): Promise<ServingError> {
+    return new Promise(() => undefined)
   }
 
   onStep(listener: (stats: EngineStats) => void): () => void {
