@@ -117,7 +117,7 @@ async function collect(
   return reply.send({
     ...format.envelope,
     choices: choices.map((choice) => format.choice(choice)),
-    usage: usageOf(request.numPromptTokens, results),
+    usage: usageOf(request, results),
     ...(first === undefined ? {} : { timings: timingsOf(request.numPromptTokens, first) }),
   })
 }
@@ -143,7 +143,7 @@ async function stream(
     })
     const results = choices.map(({ result }) => result).filter((result) => result !== undefined)
     logFinished(httpRequest, request, results)
-    chunks.finish(usageOf(request.numPromptTokens, results))
+    chunks.finish(usageOf(request, results))
   } catch (error) {
     if (!(error instanceof ServingError)) httpRequest.log.error({ err: error }, 'stream failed')
     chunks.fail(error instanceof ServingError ? error : new ServingError('INTERNAL', 'The answer broke off.'))

@@ -19,6 +19,7 @@ import { KeyRing } from './key-ring.ts'
 import { ProgramLog } from './program-log.ts'
 import { chatCompletions } from './routes/chat-completions.ts'
 import { completions } from './routes/completions.ts'
+import { debugKv } from './routes/debug-kv.ts'
 import { status } from './routes/status.ts'
 import { tokenize } from './routes/tokenize.ts'
 import type { WorkloadRecorder } from './workload-recorder.ts'
@@ -92,6 +93,7 @@ export function createServer(deps: ServerDeps): ApiServer {
   completions(app, context)
   tokenize(app, context)
   status(app, context)
+  debugKv(app, context)
 
   return {
     app,

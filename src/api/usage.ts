@@ -8,10 +8,22 @@ export interface Usage {
   readonly prompt_tokens_details: { readonly cached_tokens: number }
 }
 
-/** OpenAI's usage of a request: its prompts once each, all answers. */
-export function usageOf(numPromptTokens: number, results: readonly GenerationResult[]): Usage {
+/** What of a request counts: its answers, and the prompts that they are to, each once however many answer it. */
+export interface UsageRequest {
+  readonly numPromptTokens: number
+  readonly generations: readonly { readonly promptTokens: readonly number[] }[]
+}
+
+/** OpenAI's usage of a request: its prompts once each, all answers. `results` are those of all generations. */
+export function usageOf(
+  { numPromptTokens, generations }: UsageRequest,
+  results: readonly GenerationResult[],
+): Usage {
   const completion = results.reduce((sum, { numOutputTokens }) => sum + numOutputTokens, 0)
-  const cached = results[0]?.timings.numCachedTokens ?? 0
+  const cached = results.reduce((sum, { timings }, index) => {
+    const isFirst = generations[index]?.promptTokens !== generations[index - 1]?.promptTokens
+    return isFirst ? sum + timings.numCachedTokens : sum
+  }, 0)
   return {
     prompt_tokens: numPromptTokens,
     completion_tokens: completion,

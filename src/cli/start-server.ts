@@ -137,6 +137,7 @@ function engineOptions(config: Config): EngineOptions {
       maxNumSeqs: config.maxNumSeqs,
       maxNumBatchedTokens: config.maxNumBatchedTokens,
     },
+    eviction: config.prefixCache ? config.kvEviction : undefined,
     scheduler: {
       maxNumSeqs: config.maxNumSeqs,
       maxNumBatchedTokens: config.maxNumBatchedTokens,

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { CacheType } from '../executor/executor-options.ts'
 import { defaultServiceClasses } from '../core/service-class.ts'
 import { devices } from '../ggml/platform.ts'
+import { evictionNames } from '../kvcache/eviction/index.ts'
 import { policyNames } from '../scheduler/policies/index.ts'
 import { serviceClasses } from './service-classes.ts'
 import {
@@ -91,6 +92,17 @@ export const settings = {
     default: false,
     about:
       'Rotate keys and values before they are stored: less error where a quantised cache meets outliers.',
+  }),
+  'prefix-cache': setting(toggle, {
+    group: 'KV cache',
+    default: true,
+    about: 'Keep what was computed, and share it with requests that begin alike.',
+  }),
+  'kv-eviction': setting(choice(evictionNames), {
+    group: 'KV cache',
+    default: 'value',
+    about:
+      'What of the prefix cache goes first. value: what costs least to compute again and is least wanted; lru: what was used longest ago.',
   }),
   'max-num-seqs': setting(integer(1, 4096), {
     group: 'Scheduling',

@@ -1,5 +1,6 @@
 /** What every carrier of an engine shows and keeps: status, readiness, statistics, and who is unfinished. */
 import { ServingError, type ErrorCode } from '../core/errors.ts'
+import { emptyKvStats, withCountersOf } from '../kvcache/kv-stats.ts'
 import type { EngineStatus, SequenceError } from './engine-client.ts'
 import { Ledger } from './ledger.ts'
 import type { EngineInfo, EngineStats, FromEngine } from './protocol.ts'
@@ -20,7 +21,7 @@ export class ClientState {
   #failure: ServingError | undefined
   readonly #stepListeners = new Set<(stats: EngineStats) => void>()
   /** Counters of the engines before this one. */
-  #before = { step: 0, numPreemptionsTotal: 0 }
+  #before = { step: 0, numPreemptionsTotal: 0, kv: emptyKvStats }
 
   constructor() {
     this.failed = new Promise((resolve) => {
@@ -60,8 +61,8 @@ export class ClientState {
     if (this.status.state === 'ready') this.#ready = new Readiness()
     if (this.status.state !== 'loading') this.status = { state: 'restarting', progress: 0 }
     if (this.stats === undefined) return
-    const { step, numPreemptionsTotal } = this.stats
-    this.#before = { step, numPreemptionsTotal }
+    const { step, numPreemptionsTotal, kv } = this.stats
+    this.#before = { step, numPreemptionsTotal, kv }
   }
 
   /** For good: whoever is unfinished fails. */
@@ -81,11 +82,12 @@ export class ClientState {
       this.ledger.noteStarted(message.ids, message.at)
       return
     }
-    const { step, numPreemptionsTotal } = message.stats
+    const { step, numPreemptionsTotal, kv } = message.stats
     this.stats = {
       ...message.stats,
       step: this.#before.step + step,
       numPreemptionsTotal: this.#before.numPreemptionsTotal + numPreemptionsTotal,
+      kv: withCountersOf(kv, this.#before.kv),
     }
     this.ledger.deliver(message.updates)
     if (message.type === 'idle') return

@@ -1,7 +1,9 @@
 /** One loaded engine, whoever carries its messages: executor, memory, scheduler, and the step loop over them. */
+import { randomInt } from 'node:crypto'
 import { createExecutor } from '../executor/create-executor.ts'
 import type { Executor } from '../executor/executor.ts'
-import { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
+import { evictionPolicies } from '../kvcache/eviction/index.ts'
+import { KvCacheManager, type PrefixCacheConfig } from '../kvcache/kv-cache-manager.ts'
 import { policies } from '../scheduler/policies/index.ts'
 import { Scheduler } from '../scheduler/scheduler.ts'
 import type { EngineOptions, SchedulerOptions } from './engine-options.ts'
@@ -23,17 +25,22 @@ export async function loadEngine(
 ): Promise<EngineHost> {
   const onProgress = (progress: number): void => send({ type: 'loading', progress })
   const { executor, info } = await createExecutor(options.executor, onProgress)
-  const kv = new KvCacheManager(executor.model)
+  const kv = new KvCacheManager(executor.model, prefixCacheOf(options))
   const scheduler = createScheduler(options.scheduler, executor, kv)
   const loop = new StepLoop({ executor, scheduler, kv, clock: systemClock, send })
   return {
-    info: { ...executor.model, ...info, pid: process.pid },
+    info: { ...executor.model, ...info, eviction: options.eviction, pid: process.pid },
     loop,
     async run() {
       await loop.run()
       await executor.close()
     },
   }
+}
+
+/** Keys are this process's secret: nobody can make prompts that collide with somebody else's. */
+function prefixCacheOf({ eviction }: EngineOptions): PrefixCacheConfig | undefined {
+  return eviction && { eviction: evictionPolicies[eviction](), seed: randomInt(2 ** 48 - 1) }
 }
 
 function createScheduler(options: SchedulerOptions, { model }: Executor, kv: KvCacheManager): Scheduler {

@@ -1,11 +1,14 @@
 import type { ServiceClass } from '../core/service-class.ts'
 import type { ExecutorOptions } from '../executor/executor-options.ts'
+import type { EvictionName } from '../kvcache/eviction/index.ts'
 import type { PolicyName } from '../scheduler/policies/index.ts'
 
 /** Everything an engine needs to know; plain data, because it crosses to the engine's process. */
 export interface EngineOptions {
   readonly executor: ExecutorOptions
   readonly scheduler: SchedulerOptions
+  /** How cached blocks are evicted; undefined: nothing is kept beyond the sequence that computed it. */
+  readonly eviction?: EvictionName | undefined
 }
 
 /** What a user decides about steps; the rest of the scheduler's configuration comes from the model. */

@@ -2,6 +2,7 @@ import type { ErrorCode } from '../core/errors.ts'
 import type { FinishReason, GenerationRequest } from '../core/request.ts'
 import type { TokenLogprobs } from '../core/sampling-params.ts'
 import type { Micros, RequestId } from '../core/units.ts'
+import type { KvStats } from '../kvcache/kv-stats.ts'
 import type { SequenceError, SequenceTimings } from './engine-client.ts'
 import type { EngineOptions } from './engine-options.ts'
 
@@ -46,6 +47,8 @@ export interface EngineInfo {
   readonly endTokenIds: readonly number[]
   readonly architecture: string
   readonly device: string
+  /** How cached blocks are evicted; undefined: there is no prefix cache. */
+  readonly eviction?: string | undefined
   readonly numThreads: number
   /** Process id of the engine; the API's own in the in-process carrier. */
   readonly pid: number
@@ -57,7 +60,9 @@ export interface EngineStats {
   readonly numRunning: number
   readonly numWaiting: number
   readonly numBlocks: number
+  /** Blocks that can be had at once: free or cached. */
   readonly numFreeBlocks: number
+  readonly kv: KvStats
   readonly numPreemptionsTotal: number
   /** Tokens in this step, by kind. */
   readonly numPrefillTokens: number

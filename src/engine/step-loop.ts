@@ -161,6 +161,7 @@ export class StepLoop {
       numWaiting: scheduler.numWaiting,
       numBlocks: kv.numBlocks,
       numFreeBlocks: kv.numAvailableBlocks,
+      kv: kv.stats,
       numPreemptionsTotal: scheduler.numPreemptionsTotal,
       ...(finished ?? { ...noStep, step: this.#step }),
     }

@@ -5,7 +5,7 @@ import { BlockPool } from './block-pool.ts'
 import { BlockTable } from './block-table.ts'
 import type { EvictionPolicy } from './eviction/policy.ts'
 import type { Extent } from './extent.ts'
-import type { KvStats } from './kv-stats.ts'
+import { emptyKvCounters, type KvCounters, type KvStats } from './kv-stats.ts'
 import { noHit, PrefixCache, type PrefixHit } from './prefix-cache.ts'
 import { PrefixHasher } from './prefix-hasher.ts'
 import { PrefixKeys } from './prefix-keys.ts'
@@ -74,16 +74,7 @@ export class KvCacheManager {
   /** Blocks that the step in flight copies from: nobody may have them before. */
   #copySources: { readonly block: BlockId; readonly position: number }[] = []
   #step = 0
-  readonly #counts = {
-    numQueriedTokens: 0,
-    numHitTokens: 0,
-    numIdealTokens: 0,
-    numResumedTokens: 0,
-    numResumedHitTokens: 0,
-    numCopiedBlocks: 0,
-    numEvictedForRoom: 0,
-    numEvictedForOrder: 0,
-  }
+  readonly #counts: { -readonly [name in keyof KvCounters]: number } = { ...emptyKvCounters }
 
   /** Without `prefixCache` nothing is kept beyond the sequence that computed it. */
   constructor({ numBlocks, blockSize }: KvCacheSize, prefixCache?: PrefixCacheConfig) {

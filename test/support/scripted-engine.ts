@@ -13,6 +13,7 @@ import type {
   SequenceListener,
 } from '../../src/engine/engine-client.ts'
 import type { EngineInfo, EngineStats } from '../../src/engine/protocol.ts'
+import { emptyKvStats } from '../../src/kvcache/kv-stats.ts'
 import { systemClock } from '../../src/engine/system-clock.ts'
 
 export interface ScriptedEngineOptions {
@@ -147,6 +148,7 @@ export class ScriptedEngine implements EngineClient {
       numWaiting: 0,
       numBlocks: 64,
       numFreeBlocks: 64 - Math.min(64, this.#live.size),
+      kv: emptyKvStats,
       numPreemptionsTotal: 3,
       numPrefillTokens: 0,
       numDecodeTokens: this.#live.size,

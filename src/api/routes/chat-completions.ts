@@ -9,6 +9,7 @@ import { parseBody } from '../errors.ts'
 import { checkTokens, roomBehind } from '../generation.ts'
 import { chatLogprobs } from '../logprobs.ts'
 import { chatRequest, type ChatRequest } from '../schemas/chat.ts'
+import { cacheTerms } from '../schemas/cache.ts'
 import { samplingParams } from '../schemas/sampling.ts'
 import { askerOf } from '../service-terms.ts'
 
@@ -35,6 +36,7 @@ export function chatCompletions(app: FastifyInstance, context: ApiContext): void
       stopTokenIds: body.stop_token_ids ?? [],
       ignoreEos: body.ignore_eos ?? false,
       terms: asker.terms,
+      cache: cacheTerms(body),
       arrivedAt,
       followsTool: body.messages.at(-1)?.role === 'tool',
     }))

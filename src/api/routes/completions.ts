@@ -7,6 +7,7 @@ import { parseBody } from '../errors.ts'
 import { checkTokens, roomBehind } from '../generation.ts'
 import { completionLogprobs } from '../logprobs.ts'
 import { completionRequest, type CompletionRequest } from '../schemas/completions.ts'
+import { cacheTerms } from '../schemas/cache.ts'
 import { samplingParams } from '../schemas/sampling.ts'
 import { askerOf } from '../service-terms.ts'
 
@@ -40,6 +41,7 @@ export function completions(app: FastifyInstance, context: ApiContext): void {
         stopTokenIds: body.stop_token_ids ?? [],
         ignoreEos: body.ignore_eos ?? false,
         terms: asker.terms,
+        cache: cacheTerms(body),
         arrivedAt,
       })),
     )

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { cacheFields } from './cache.ts'
 import { listOf, optional, samplingFields } from './sampling.ts'
 import { termFields } from './terms.ts'
 
@@ -45,6 +46,7 @@ const tool = z.object({
 
 export const chatRequest = z.object({
   ...samplingFields,
+  ...cacheFields,
   ...termFields,
   messages: listOf(message, { min: 1 }),
   max_completion_tokens: optional(z.number().int().min(1)),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { cacheFields } from './cache.ts'
 import { listOf, optional, samplingFields } from './sampling.ts'
 import { termFields } from './terms.ts'
 
@@ -6,6 +7,7 @@ const tokenIds = listOf(z.number().int().nonnegative(), { min: 1 })
 
 export const completionRequest = z.object({
   ...samplingFields,
+  ...cacheFields,
   ...termFields,
   prompt: z.union(
     [z.string(), tokenIds, listOf(z.string(), { min: 1 }), listOf(tokenIds, { min: 1 })],

@@ -1,0 +1,40 @@
+import type { FastifyInstance } from 'fastify'
+import type { ApiContext } from '../context.ts'
+import { requireEngine } from '../context.ts'
+
+/** What the KV cache holds and what became of it, as of the last step. */
+export function debugKv(app: FastifyInstance, context: ApiContext): void {
+  app.get('/debug/kv', async () => {
+    const { blockSize, numBlocks, kvBytesPerToken, eviction } = await requireEngine(context)
+    const kv = context.engine.stats?.kv
+    const pool = {
+      block_size: blockSize,
+      num_blocks: numBlocks,
+      bytes_per_block: blockSize * kvBytesPerToken,
+    }
+    if (kv === undefined) return { pool, eviction: eviction ?? null }
+    return {
+      pool,
+      eviction: eviction ?? null,
+      blocks: { free: kv.numFreeBlocks, owned: kv.numOwnedBlocks, cached: kv.numCachedBlocks },
+      prompts: {
+        tokens: kv.numQueriedTokens,
+        hit_tokens: kv.numHitTokens,
+        ideal_hit_tokens: kv.numIdealTokens,
+        hit_rate: ratio(kv.numHitTokens, kv.numQueriedTokens),
+        ideal_hit_rate: ratio(kv.numIdealTokens, kv.numQueriedTokens),
+      },
+      resumed: { tokens: kv.numResumedTokens, hit_tokens: kv.numResumedHitTokens },
+      evicted_blocks: { room: kv.numEvictedForRoom, order: kv.numEvictedForOrder },
+      copied_blocks: kv.numCopiedBlocks,
+      sequences: {
+        running: kv.numSequences,
+        extents_per_sequence: ratio(kv.numExtents, kv.numSequences),
+        mean_run_blocks: ratio(kv.numTableBlocks, kv.numExtents),
+      },
+    }
+  })
+}
+
+/** Null where there is nothing to divide by. */
+const ratio = (value: number, by: number) => (by > 0 ? value / by : null)
