@@ -6,6 +6,7 @@ import { evictionPolicies } from '../kvcache/eviction/index.ts'
 import { KvCacheManager, type PrefixCacheConfig } from '../kvcache/kv-cache-manager.ts'
 import { policies } from '../scheduler/policies/index.ts'
 import { Scheduler } from '../scheduler/scheduler.ts'
+import type { SequenceView } from '../scheduler/sequence.ts'
 import type { EngineOptions, SchedulerOptions } from './engine-options.ts'
 import type { EngineInfo, FromEngine } from './protocol.ts'
 import { StepLoop } from './step-loop.ts'
@@ -48,5 +49,6 @@ function createScheduler(options: SchedulerOptions, { model }: Executor, kv: KvC
   const { maxModelLen, endTokenIds } = model
   const maxTbtMicros = maxTbtMs === undefined ? undefined : maxTbtMs * 1000
   const config = { maxNumSeqs, maxNumBatchedTokens, maxTbtMicros, maxModelLen, endTokenIds }
-  return new Scheduler(config, kv, policies[policy]({ serviceClasses }))
+  const numCachedTokens = ({ keys, tokens }: SequenceView) => kv.findPrefix(keys, tokens.length - 1).numTokens
+  return new Scheduler(config, kv, policies[policy]({ serviceClasses, numCachedTokens }))
 }
