@@ -11,6 +11,7 @@ import type { ApiContext } from './context.ts'
 import { sendError } from './errors.ts'
 import { Generation, type GenerationOptions, type GenerationResult, type TokenDetail } from './generation.ts'
 import type { Asker } from './service-terms.ts'
+import type { RequestRecord } from './timeline-store.ts'
 import { timingsOf, usageOf } from './usage.ts'
 
 export interface Choice {
@@ -60,6 +61,8 @@ export async function answer(
   // Its close event is over: nobody would cancel.
   if (raw.destroyed) return sendError(http.reply, clientGone())
   const tickets = admit(context, http.reply, request)
+  const record = recordOf(http.request.id, request)
+  context.timelines.begin(record)
   const end = context.active.start()
   raw.once('finish', end)
   raw.once('close', end)
@@ -70,13 +73,21 @@ export async function answer(
     result: undefined,
   }))
   return request.stream
-    ? stream(context, http, { ...request, tickets }, format, choices)
-    : collect(context, http, { ...request, tickets }, format, choices)
+    ? stream(context, http, { ...request, tickets, record }, format, choices)
+    : collect(context, http, { ...request, tickets, record }, format, choices)
 }
 
 /** An answer that was let in: a ticket for each generation. */
 interface Admitted extends AnswerRequest {
   readonly tickets: readonly Ticket[]
+  readonly record: RequestRecord
+}
+
+function recordOf(id: string, { asker, generations, numPromptTokens }: AnswerRequest): RequestRecord {
+  const { tenant, serviceClass, program } = asker.terms
+  const choices = generations.map(() => undefined)
+  const { arrivedAt } = generations[0] as GenerationOptions
+  return { id, tenant, serviceClass, program, numPromptTokens, arrivedAt, choices }
 }
 
 /** @throws {ServingError} RATE_LIMITED, QUEUE_FULL or TOO_LATE. Tells what is left of the limits either way. */
@@ -176,6 +187,9 @@ function run(
           choice.result = result
           onProgress(choice, '', [])
           if (--numOpen === 0) settle(resolve)
+        },
+        onEnd(record) {
+          request.record.choices[index] = record
         },
         onError(error) {
           settle(() => reject(error))

@@ -11,6 +11,7 @@ import type { ActiveWork } from './active-work.ts'
 import type { Admission, AdmissionConfig } from './admission/admission.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { ProgramLog } from './program-log.ts'
+import type { TimelineStore } from './timeline-store.ts'
 import type { WorkloadRecorder } from './workload-recorder.ts'
 
 export interface ApiConfig {
@@ -23,6 +24,8 @@ export interface ApiConfig {
   /** Refuse what is predicted to miss its class's time to first token, not only what says itself what it wants. */
   readonly refuseLate: boolean
   readonly admission: AdmissionConfig
+  /** Requests whose timelines are kept. */
+  readonly maxTimelines: number
   readonly maxBodyBytes: number
   readonly maxMessages: number
   /** Upper bound of `n`, and of prompts in one request. */
@@ -40,6 +43,7 @@ export interface ApiContext {
   readonly keys: KeyRing
   readonly admission: Admission
   readonly programs: ProgramLog
+  readonly timelines: TimelineStore
   readonly version: string
   /** Told of every generation; undefined: nothing is recorded. */
   readonly recorder?: WorkloadRecorder | undefined

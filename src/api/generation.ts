@@ -13,6 +13,7 @@ import { IncrementalDetokenizer } from '../text/incremental-detokenizer.ts'
 import { StopMatcher } from '../text/stop-matcher.ts'
 import type { Ticket } from './admission/admission.ts'
 import type { ApiContext } from './context.ts'
+import type { ChoiceRecord } from './timeline-store.ts'
 import type { Recording } from './workload-recorder.ts'
 
 export interface GenerationOptions {
@@ -48,6 +49,8 @@ export interface GenerationSink {
   onText(text: string, details: readonly TokenDetail[]): void
   onFinished(result: GenerationResult): void
   onError(error: ServingError): void
+  /** The sequence ended in the engine, whether or not anybody still wants it. Comes before the others. */
+  onEnd(record: ChoiceRecord): void
 }
 
 /**
@@ -186,6 +189,12 @@ export class Generation {
     this.#ticket.end(this.#numOutputTokens, this.#context.clock.now())
     const finished = this.#isStopped ? 'stop' : reason
     this.#measure(finished, timings)
+    this.#sink.onEnd({
+      reason: finished,
+      numPromptTokens: this.#options.promptTokens.length,
+      numOutputTokens: this.#numOutputTokens,
+      timings,
+    })
     if (this.#isAborted) return
     if (finished === 'stop' || finished === 'length') {
       if (!this.#isStopped) {

@@ -17,10 +17,12 @@ import type { ApiConfig, ApiContext } from './context.ts'
 import { sendError } from './errors.ts'
 import { KeyRing } from './key-ring.ts'
 import { ProgramLog } from './program-log.ts'
+import { TimelineStore } from './timeline-store.ts'
 import { chatCompletions } from './routes/chat-completions.ts'
 import { completions } from './routes/completions.ts'
 import { debugKv } from './routes/debug-kv.ts'
 import { status } from './routes/status.ts'
+import { timeline } from './routes/timeline.ts'
 import { tokenize } from './routes/tokenize.ts'
 import type { WorkloadRecorder } from './workload-recorder.ts'
 
@@ -72,6 +74,7 @@ export function createServer(deps: ServerDeps): ApiServer {
     admission: new Admission(deps.config.admission),
     keys: new KeyRing(deps.config.apiKeys),
     programs: new ProgramLog(),
+    timelines: new TimelineStore(deps.config.maxTimelines),
     startedAt: Math.floor(Date.now() / 1000),
     isDraining: false,
     active: new ActiveWork(),
@@ -92,6 +95,7 @@ export function createServer(deps: ServerDeps): ApiServer {
   chatCompletions(app, context)
   completions(app, context)
   tokenize(app, context)
+  timeline(app, context)
   status(app, context)
   debugKv(app, context)
 

@@ -72,6 +72,7 @@ async function listen(config: Config, { engine, tokenizer, recording }: Parts): 
       apiKeys: readKeys(config),
       serviceClasses: config.serviceClasses,
       refuseLate: config.refuseLate,
+      maxTimelines: config.maxTimelines,
       admission: {
         maxRequests: config.maxQueueRequests,
         maxTokens: config.maxQueueTokens,

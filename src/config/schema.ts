@@ -213,6 +213,11 @@ export const settings = {
       'Write the shape of each request to this new file, for replay: arrival, lengths, and salted hashes of who ' +
       'asked and of the blocks of the prompt. No text, no tokens.',
   }),
+  'max-timelines': setting(integer(0), {
+    group: 'Server',
+    default: 1000,
+    about: 'Of how many requests, the last ones, GET /v1/requests/ID/timeline tells where their time went.',
+  }),
   'log-level': setting(choice(logLevels), {
     group: 'Server',
     default: 'info',

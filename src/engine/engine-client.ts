@@ -2,6 +2,7 @@ import type { ServingError } from '../core/errors.ts'
 import type { FinishReason, GenerationRequest } from '../core/request.ts'
 import type { TokenLogprobs } from '../core/sampling-params.ts'
 import type { Micros, RequestId } from '../core/units.ts'
+import type { TimelineInterval } from '../scheduler/timeline.ts'
 import type { EngineInfo, EngineStats } from './protocol.ts'
 
 /**
@@ -65,4 +66,6 @@ export interface SequenceTimings {
   readonly finishedAt: Micros
   readonly numCachedTokens: number
   readonly numPreemptions: number
+  /** From arrival to end without gaps; what an engine before this one did is one interval. */
+  readonly intervals: readonly TimelineInterval[]
 }

@@ -64,6 +64,26 @@ describe.each<Carrier>(['in-process', 'child'])('an engine (%s)', (carrier) => {
     expect(engine.stats).toMatchObject({ numRunning: 0, numWaiting: 0, numFreeBlocks: 50 })
   })
 
+  it('tells where the time of each request went, from its arrival to its end, without gaps', async () => {
+    const results = await Promise.all(
+      prompts.map((promptTokens, index) =>
+        generate(engine, { id: `timed${index}`, promptTokens, maxTokens: 40 }),
+      ),
+    )
+    let numWaits = 0
+    for (const { finish } of results) {
+      const { arrivedAt, finishedAt, intervals, numCachedTokens } = finish.timings
+      const total = intervals.reduce((sum, { from, to }) => sum + to - from, 0)
+      expect(total).toBe(finishedAt - arrivedAt)
+      expect(intervals[0]).toMatchObject({ kind: 'received', from: arrivedAt })
+      expect(intervals.at(-1)).toMatchObject({ kind: 'decode', to: finishedAt })
+      const computed = intervals.reduce((sum, { numTokens }) => sum + numTokens, 0)
+      expect(computed + numCachedTokens).toBeGreaterThanOrEqual(3 + 40 - 1)
+      numWaits += intervals.filter(({ kind }) => kind === 'preempted').length
+    }
+    expect(numWaits).toBeGreaterThan(0)
+  })
+
   it('refuses a prompt that can never fit, saying by how many tokens', async () => {
     const promptTokens = Array.from({ length: 205 }, () => 1)
     const { finish } = await generate(engine, { id: 'long', promptTokens })

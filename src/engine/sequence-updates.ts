@@ -1,6 +1,7 @@
 /** What happened to a sequence, as the message says it. */
 import type { GenerationRequest } from '../core/request.ts'
 import type { Micros } from '../core/units.ts'
+import type { TimelineInterval } from '../scheduler/timeline.ts'
 import type { SequenceResult } from '../scheduler/scheduler.ts'
 import type { SequenceError, SequenceTimings } from './engine-client.ts'
 import type { SequenceUpdate } from './protocol.ts'
@@ -11,6 +12,8 @@ export function toUpdate(
   result: SequenceResult,
   samples: StepSamples | undefined,
   now: Micros,
+  /** When it ended with this. */
+  intervals: readonly TimelineInterval[],
 ): SequenceUpdate {
   const { sequence, tokenId, finish } = result
   const { id } = sequence.request
@@ -33,6 +36,7 @@ export function toUpdate(
               finishedAt: now,
               numCachedTokens: sequence.numCachedTokens,
               numPreemptions: sequence.numPreemptions,
+              intervals,
             },
           },
   }
@@ -52,5 +56,6 @@ export function timingsWithoutRun({ arrivedAt }: GenerationRequest, now: Micros)
     finishedAt: now,
     numCachedTokens: 0,
     numPreemptions: 0,
+    intervals: [{ kind: 'received', from: arrivedAt, to: now, numSteps: 0, numTokens: 0, waitedFor: {} }],
   }
 }

@@ -13,6 +13,7 @@ import type { Executor } from '../executor/executor.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import type { Scheduler } from '../scheduler/scheduler.ts'
 import type { StepPlan } from '../scheduler/step-plan.ts'
+import { TimelineRecorder } from '../scheduler/timeline.ts'
 import { emptyProfile, StepStopwatch } from '../telemetry/step-profile.ts'
 import type { EngineStats, FromEngine, SequenceUpdate } from './protocol.ts'
 import { findFault } from './request-check.ts'
@@ -30,6 +31,7 @@ export interface StepLoopParts {
 export class StepLoop {
   readonly #parts: StepLoopParts
   readonly #samplers = new SequenceSamplers()
+  readonly #timelines = new TimelineRecorder()
   #inbox: (() => void)[] = []
   #updates: SequenceUpdate[] = []
   /** The last step, while nobody was told of it. */
@@ -73,6 +75,7 @@ export class StepLoop {
     const { scheduler } = this.#parts
     scheduler.checkInvariants()
     const count = scheduler.numRunning + scheduler.numWaiting
+    invariant(this.#timelines.size === count, `${this.#timelines.size} timelines for ${count} sequences`)
     invariant(this.#samplers.size === count, `${this.#samplers.size} samplers for ${count} sequences`)
   }
 
@@ -88,7 +91,9 @@ export class StepLoop {
     for (const action of actions) action()
     for (const result of scheduler.takeFinished()) {
       this.#samplers.delete(result.sequence.request.id)
-      this.#updates.push(toUpdate(result, undefined, clock.now()))
+      const now = clock.now()
+      const intervals = this.#timelines.finish(result.sequence.id, now)
+      this.#updates.push(toUpdate(result, undefined, now, intervals))
     }
   }
 
@@ -100,8 +105,10 @@ export class StepLoop {
       return
     }
     const admission = scheduler.add(request)
-    if (admission.kind === 'added') this.#samplers.add(request)
-    else {
+    if (admission.kind === 'added') {
+      this.#samplers.add(request)
+      this.#timelines.add(admission.sequence, clock.now())
+    } else {
       const error = { code: 'PROMPT_TOO_LONG', message: admission.message } as const
       this.#updates.push(refusal(request, error, clock.now()))
     }
@@ -111,6 +118,7 @@ export class StepLoop {
   #schedule(): StepPlan | undefined {
     const { scheduler, clock } = this.#parts
     const plan = scheduler.schedule(clock.now()) ?? scheduler.schedule(clock.now())
+    this.#timelines.planned(plan, scheduler.waitReason, clock.now())
     invariant(plan !== undefined || scheduler.isIdle, 'nothing can run, but somebody waits')
     return plan
   }
@@ -128,9 +136,12 @@ export class StepLoop {
     stopwatch.lap('wait')
     const samples = this.#samplers.sample(plan, result.rows)
     const now = clock.now()
+    this.#timelines.stepEnded(plan, now)
     for (const ended of scheduler.update(plan, samples.tokens, now, stopwatch.totalMicros)) {
-      this.#updates.push(toUpdate(ended, samples, now))
-      if (ended.finish !== undefined) this.#samplers.delete(ended.sequence.request.id)
+      const hasEnded = ended.finish !== undefined
+      const intervals = hasEnded ? this.#timelines.finish(ended.sequence.id, now) : []
+      this.#updates.push(toUpdate(ended, samples, now, intervals))
+      if (hasEnded) this.#samplers.delete(ended.sequence.request.id)
     }
     stopwatch.lap('sample')
     this.#step = plan.step

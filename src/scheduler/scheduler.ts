@@ -20,6 +20,7 @@ import { Sequence, type SequenceView } from './sequence.ts'
 import { isBeingComputed } from './prefix-sharing.ts'
 import type { BlockCopy, PlanEntry, StepPlan } from './step-plan.ts'
 import type { StepWork } from './step-work.ts'
+import type { WaitReason } from './timeline.ts'
 import { TokenBudget, type TokenBudgetConfig } from './token-budget.ts'
 import type { WaitingQueue } from './waiting-queue.ts'
 
@@ -84,6 +85,7 @@ export class Scheduler {
   /** In order of admission. Each has blocks for all its tokens, except perhaps the one sampled last. */
   readonly #running: Sequence[] = []
   #finishedOutside: SequenceResult[] = []
+  #waitReason: WaitReason | undefined
   #inFlight: StepPlan | undefined
   #work: StepWork = { numDecodes: 0, numPrefillTokens: 0, attendedKeys: 0 }
   #nextSequence = 1
@@ -113,6 +115,11 @@ export class Scheduler {
 
   get numPreemptionsTotal(): number {
     return this.#numPreemptions
+  }
+
+  /** What kept the first in line from running in the last plan; undefined when nobody waits. */
+  get waitReason(): WaitReason | undefined {
+    return this.#waiting.size === 0 ? undefined : this.#waitReason
   }
 
   /** Nothing runs, nothing waits, nothing is left to report. */
@@ -177,7 +184,9 @@ export class Scheduler {
       this.#admitWaiting({ entries, copies }, now, { heir, preempted, most: 1 })
     }
     for (const sequence of prefilling) this.#planChunk(sequence, entries)
-    if (mayAdmit) this.#admitWaiting({ entries, copies }, now, { heir, preempted })
+    this.#waitReason = mayAdmit
+      ? this.#admitWaiting({ entries, copies }, now, { heir, preempted })
+      : 'preemption'
     if (entries.length === 0) return undefined
     this.#work = this.#budget.work
     const numTokens = this.#work.numDecodes + this.#work.numPrefillTokens
@@ -307,24 +316,38 @@ export class Scheduler {
   }
 
   /**
-   * Admits in the policy's order while there is budget, a place, and room for all tokens of the newcomer at once.
+   * Admits in the policy's order while there is budget, a place, and room for all tokens of the newcomer at once, and
+   * returns what kept the next one out.
    * Nobody comes back in the step in which it lost its place, and nobody computes what somebody else is computing.
    */
-  #admitWaiting(draft: PlanDraft, now: Micros, { heir, preempted, most = Infinity }: Yielded): void {
+  #admitWaiting(
+    draft: PlanDraft,
+    now: Micros,
+    { heir, preempted, most = Infinity }: Yielded,
+  ): WaitReason | undefined {
     let first = heir?.status === 'running' ? undefined : heir
     for (let count = 0; count < most && this.#running.length < this.#maxNumSeqs; count += 1) {
       const sequence = first ?? this.#waiting.peek(now)
       first = undefined
-      if (sequence === undefined || preempted.includes(sequence.id)) return
+      if (sequence === undefined) return undefined
+      if (preempted.includes(sequence.id)) return 'preemption'
       const hit = this.#findPrefix(sequence)
-      const numTokens = sequence.tokens.length
-      if (this.#budget.limit(hit.numTokens, numTokens - hit.numTokens) === 0) return
-      if (!this.#budget.bearsStream(numTokens) || !this.#hasRoomFor(sequence, hit)) return
-      if (isBeingComputed(sequence, hit, this.#running, this.#kv.blockSize)) return
+      const reason = this.#obstacleTo(sequence, hit)
+      if (reason !== undefined) return reason
       this.#waiting.remove(sequence)
       this.#admit(sequence, hit, now, draft.copies)
       this.#planChunk(sequence, draft.entries)
     }
+    return 'places'
+  }
+
+  #obstacleTo(sequence: Sequence, hit: PrefixHit): WaitReason | undefined {
+    const numTokens = sequence.tokens.length
+    if (this.#budget.limit(hit.numTokens, numTokens - hit.numTokens) === 0) return 'step-budget'
+    if (!this.#budget.bearsStream(numTokens)) return 'stream-targets'
+    if (!this.#hasRoomFor(sequence, hit)) return 'memory'
+    const isShared = isBeingComputed(sequence, hit, this.#running, this.#kv.blockSize)
+    return isShared ? 'shared-prefix' : undefined
   }
 
   #admit(sequence: Sequence, hit: PrefixHit, now: Micros, copies: BlockCopy[]): void {

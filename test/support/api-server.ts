@@ -54,6 +54,7 @@ export function byteServer(
       serviceClasses: defaultServiceClasses,
       refuseLate: false,
       admission: amplyAdmitting,
+      maxTimelines: 10,
       maxBodyBytes: 100_000,
       maxMessages: 100,
       maxChoices: 4,

@@ -186,6 +186,16 @@ export class ScriptedEngine implements EngineClient {
         finishedAt: systemClock.now(),
         numCachedTokens: 2,
         numPreemptions: 0,
+        intervals: [
+          {
+            kind: 'decode',
+            from: request.arrivedAt,
+            to: systemClock.now(),
+            numSteps: 1,
+            numTokens: 1,
+            waitedFor: { places: 5 },
+          },
+        ],
       },
     }
     listener(event)

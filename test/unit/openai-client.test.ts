@@ -37,6 +37,7 @@ beforeAll(async () => {
       serviceClasses: defaultServiceClasses,
       refuseLate: false,
       admission: amplyAdmitting,
+      maxTimelines: 10,
       maxBodyBytes: 1_000_000,
       maxMessages: 100,
       maxChoices: 8,
