@@ -19,7 +19,7 @@ const machine: AttentionMachine = {
   headDim: 64,
   maxGatheredTokens: 65_536,
 }
-const rules: AttentionRules = { machine, shares: true, spans: true, keepsOrder: false }
+const rules: AttentionRules = { machine, sharing: 'auto', spans: true, keepsOrder: false }
 const run = (slot: number, length: number): SlotRun => ({ slot, length })
 
 const entry = (numTokens = 1): PlanEntry => ({
@@ -53,7 +53,7 @@ describe('the plan of attention', () => {
   })
 
   it('leaves all alone where results must not depend on the batch', () => {
-    const { units } = planAttention(decodes(32), sharers(32, 4000, 100), { ...rules, shares: false })
+    const { units } = planAttention(decodes(32), sharers(32, 4000, 100), { ...rules, sharing: 'never' })
     expect(units.every(({ kind }) => kind === 'single')).toBe(true)
   })
 

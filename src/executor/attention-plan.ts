@@ -3,6 +3,7 @@
  * together with others that share its leading KV. Pure: shapes and costs in, a plan out.
  */
 import type { PlanEntry } from '../scheduler/step-plan.ts'
+import type { SharedAttentionMode } from './executor-options.ts'
 import type { SlotRun } from './kv-view.ts'
 import { coveringRun, findSharedGroups, lengthOf, type SharedGroup } from './shared-groups.ts'
 import { sharedAttentionCost, singleAttentionCost, type AttentionMachine } from './attention-cost.ts'
@@ -33,8 +34,7 @@ export interface AttentionPlan {
 
 export interface AttentionRules {
   readonly machine: AttentionMachine
-  /** Whether sequences may attend together; never with batch-invariant results, which it would change. */
-  readonly shares: boolean
+  readonly sharing: SharedAttentionMode
   /** Whether masked spans may be read. */
   readonly spans: boolean
   /** Extents out of order may not be read as one span: the order of summation would change. */
@@ -46,7 +46,7 @@ export function planAttention(
   runs: readonly (readonly SlotRun[])[],
   rules: AttentionRules,
 ): AttentionPlan {
-  const groups = rules.shares ? groupsOf(entries, runs, rules.machine) : []
+  const groups = rules.sharing === 'never' ? [] : groupsOf(entries, runs, rules)
   const grouped = new Set(groups.flatMap(({ members }) => members))
   const alone = entries.map((_, index) => index).filter((index) => !grouped.has(index))
   const shared = groups.map(({ members, numSharedTokens }): SharedUnit => {
@@ -63,7 +63,7 @@ export const maxSharedGroups = 4
 function groupsOf(
   entries: readonly PlanEntry[],
   runs: readonly (readonly SlotRun[])[],
-  machine: AttentionMachine,
+  { machine, sharing }: AttentionRules,
 ): SharedGroup[] {
   const decodes: number[] = []
   entries.forEach(({ tokens }, index) => {
@@ -73,6 +73,7 @@ function groupsOf(
   const saving = (group: SharedGroup): number => {
     const { cost, fits } = sharedAttentionCost(machine, tailsOf(group, runs))
     if (!fits) return 0
+    if (sharing === 'always') return group.members.length * group.numSharedTokens
     const alone = group.members.reduce(
       (sum, member) => sum + singleAttentionCost(machine, lengthOf(runs[member] ?? [])),
       0,
@@ -87,10 +88,10 @@ function tailsOf({ members, numSharedTokens }: SharedGroup, runs: readonly (read
 }
 
 /**
- * Copying a token's KV costs about as much as stepping over this many masked ones, measured for one row. A row reads a
- * masked key only to see that it is masked.
+ * Copying a token's KV costs about as much as stepping over this many masked ones, which a row reads only to see that
+ * they are masked (`bench/kv-extents.ts`).
  */
-const maskedKeysPerCopiedKey = 1
+const maskedKeysPerCopiedKey = 1.5
 
 function singleUnit({ tokens }: PlanEntry, runs: readonly SlotRun[], rules: AttentionRules): SingleUnit {
   const unit = { kind: 'single', numTokens: tokens.length } as const

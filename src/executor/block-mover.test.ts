@@ -113,6 +113,30 @@ describe('moving blocks', () => {
     expect(contents()).toEqual(expected)
   })
 
+  it('moves runs too long for one go', async () => {
+    const blockTokens = 1024
+    const large = new KvPool(backend, {
+      numLayers: 2,
+      numKvHeads: 2,
+      headDim: 128,
+      typeK: ggmlType.f16,
+      typeV: ggmlType.f16,
+      numSlots: 4 * blockTokens,
+      numScratchSlots: 1,
+    })
+    const largeMover = new BlockMover(backend, large, blockTokens)
+    const staging = largeMover.allocateStaging(2)
+    for (let at = 0; at < staging.bytes.length; at++) staging.bytes[at] = (at * 31) >> 3
+    await largeMover.write(extent(1, 2), staging)
+    largeMover.copy([copyOf(1, 3)])
+    const back = largeMover.allocateStaging(2)
+    await largeMover.read(extent(3, 1), back)
+    await largeMover.read(extent(2, 1), back, 1)
+    expect(Buffer.compare(back.bytes, staging.bytes)).toBe(0)
+    largeMover.close()
+    large.close()
+  })
+
   it('refuses to run over the end of its staging memory', async () => {
     const staging = mover.allocateStaging(2)
     await expect(mover.read(extent(0, 3), staging)).rejects.toThrow(InvariantError)

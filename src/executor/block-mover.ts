@@ -2,6 +2,7 @@
  * Moves whole blocks of KV in all layers: within the pool (a plan's copies), and between the pool and staging memory
  * (swapping). Blocks that lie side by side move as one run, so that a layer costs one large copy for K and one for V.
  */
+import { setImmediate } from 'node:timers/promises'
 import { invariant } from '../core/errors.ts'
 import type { Backend } from '../ggml/backend.ts'
 import type { Pointer } from '../ggml/functions.ts'
@@ -19,6 +20,13 @@ export interface KvStaging {
   readonly bytes: Uint8Array
   readonly numBlocks: number
 }
+
+/**
+ * Sending a call to another thread costs about 50 us: smaller runs are copied here, some at a time (in bytes; a MiB
+ * takes about 0.1 ms).
+ */
+const largestDirect = 2 ** 19
+const longestDirect = 2 ** 20
 
 /** A layer's K or V, and where its blocks begin in staging memory for one block. */
 interface MovedHalf {
@@ -74,13 +82,13 @@ export class BlockMover {
     return { bytes: new Uint8Array(this.bytesPerBlock * numBlocks), numBlocks }
   }
 
-  /** Copies an extent into staging blocks [at, at + extent.length), off the JavaScript thread. */
+  /** Copies an extent into staging blocks [at, at + extent.length), without holding up JavaScript for long. */
   async read(extent: Extent, staging: KvStaging, at = 0): Promise<void> {
     const { getTensor } = this.#backend.ggml
     await this.#transfer(getTensor, extent, staging, at)
   }
 
-  /** Copies staging blocks [at, at + extent.length) into an extent, off the JavaScript thread. */
+  /** Copies staging blocks [at, at + extent.length) into an extent, without holding up JavaScript for long. */
   async write(extent: Extent, staging: KvStaging, at = 0): Promise<void> {
     const { setTensor } = this.#backend.ggml
     await this.#transfer(setTensor, extent, staging, at)
@@ -93,10 +101,20 @@ export class BlockMover {
   async #transfer(move: Transfer, extent: Extent, staging: KvStaging, at: number): Promise<void> {
     invariant(at >= 0 && at + extent.length <= staging.numBlocks, 'the staging memory is too small')
     const base = addressOf(staging.bytes)
+    let unbroken = 0
     for (const { tensor, blockBytes, stagingOffset } of this.#halves) {
       const host = base + stagingOffset * staging.numBlocks + at * blockBytes
+      const numBytes = extent.length * blockBytes
       // A transfer under way holds only addresses: `staging` itself is kept alive by this frame.
-      await transferAsync(move, tensor, host, extent.start * blockBytes, extent.length * blockBytes)
+      if (numBytes > largestDirect) {
+        await transferAsync(move, tensor, host, extent.start * blockBytes, numBytes)
+        continue
+      }
+      move(tensor, host, extent.start * blockBytes, numBytes)
+      unbroken += numBytes
+      if (unbroken < longestDirect) continue
+      await setImmediate()
+      unbroken = 0
     }
   }
 

@@ -80,12 +80,12 @@ function attentionRules(
   { hyperparameters }: ModelSpec,
   { isCpu, numThreads, numTokens }: { isCpu: boolean; numThreads: number; numTokens: number },
 ): AttentionRules {
-  const shares = isCpu && !options.batchInvariant && options.sharedAttention !== false
+  const sharing = isCpu && !options.batchInvariant ? (options.sharedAttention ?? 'auto') : 'never'
   const { numHeads, numKvHeads, headDim } = hyperparameters
-  const maxGatheredTokens = shares ? Math.min(numTokens, mostGatheredTokens) : 1
+  const maxGatheredTokens = sharing !== 'never' ? Math.min(numTokens, mostGatheredTokens) : 1
   return {
     machine: { numThreads, numHeads, numKvHeads, headDim, maxGatheredTokens },
-    shares,
+    sharing,
     spans: isCpu,
     keepsOrder: options.batchInvariant,
   }

@@ -19,13 +19,18 @@ export interface GgmlExecutorOptions {
   readonly cacheTypeV: CacheType
   /** Rotate K and V before they are stored, for fewer bits; undefined: no. */
   readonly cacheRotate?: boolean
-  /** Sequences with the same leading KV may attend to it together; undefined: where it pays. Never if `batchInvariant`. */
-  readonly sharedAttention?: boolean
+  /**
+   * Whether sequences with the same leading KV attend to it together; undefined: `auto`, where it pays. Never if
+   * `batchInvariant`, as it would change bits, nor on devices.
+   */
+  readonly sharedAttention?: SharedAttentionMode
   /** Logits that do not depend on what else is in the step, where the kernels allow it. */
   readonly batchInvariant: boolean
   readonly maxNumSeqs: number
   readonly maxNumBatchedTokens: number
 }
+
+export type SharedAttentionMode = 'auto' | 'always' | 'never'
 
 /** Types of the KV cache: about 2, 1.06 and 0.56 bytes an element. */
 export type CacheType = 'f16' | 'q8_0' | 'q4_0'
