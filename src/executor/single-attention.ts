@@ -77,7 +77,7 @@ export class SingleAttention implements AttentionNodes<SingleUnit> {
     const address =
       covering === undefined ? inputs.causalMask(entry.position, numTokens) : inputs.spanMask(covering, runs)
     this.#builder.context.setShape2d(this.#mask, numKeys, numTokens, 2)
-    this.#builder.context.setData(this.#mask, address)
+    this.#builder.point(this.#mask, address, inputs.maskBuffer)
     inputs.uploadMask(this.#mask, address, numKeys * numTokens)
   }
 }

@@ -18,7 +18,7 @@ import type { KvPool } from './kv-pool.ts'
 import type { SlotRun } from './kv-view.ts'
 import { SharedAttention } from './shared-attention.ts'
 import { SingleAttention } from './single-attention.ts'
-import type { StepInputs } from './step-inputs.ts'
+import type { InputArray, StepInputs } from './step-inputs.ts'
 import type { MassKind, MassReduction, StepShape } from './step-shape.ts'
 
 /** What all graphs of an executor share. */
@@ -79,14 +79,15 @@ export class StepGraph {
     const arena = new Arena(compute.address, compute.numBytes)
     this.#builder = new GraphBuilder(backend.ggml, this.#context, this.graph, arena, compute.buffer)
     const { i32 } = ggmlType
-    const input = (rows: number, address: Pointer) => this.#builder.tensor(i32, rows, 1, address)
+    const input = (rows: number, { address, buffer }: InputArray) =>
+      this.#builder.tensor(i32, rows, 1, address, buffer)
     const allRowsOut = shape.numOutputRows === shape.numRows && shape.numOutputs === shape.numTokens
     this.#tensors = {
-      tokens: input(shape.numRows, inputs.tokens.address),
-      positions: input(shape.numRows, inputs.positions.address),
-      slots: input(shape.numTokens, inputs.slots.address),
+      tokens: input(shape.numRows, inputs.tokens),
+      positions: input(shape.numRows, inputs.positions),
+      slots: input(shape.numTokens, inputs.slots),
       // A step that samples nothing still needs one row to go through the last layer.
-      outputRows: allRowsOut ? undefined : input(Math.max(1, shape.numOutputRows), inputs.outputRows.address),
+      outputRows: allRowsOut ? undefined : input(Math.max(1, shape.numOutputRows), inputs.outputRows),
     }
     let row = 0
     this.#units = shape.units.map((unit) => {
@@ -185,8 +186,8 @@ export class StepGraph {
       this.#massNodes[index] = builder.softMax(logits, 1)
       return this.#massNodes[index]
     }
-    const address = this.#environment.inputs.rowFactors[index]?.address ?? 0
-    const factors = builder.tensor(ggmlType.f32, 1, this.shape.numOutputs, address)
+    const { address, buffer } = this.#environment.inputs.rowFactors[index] ?? {}
+    const factors = builder.tensor(ggmlType.f32, 1, this.shape.numOutputs, address, buffer)
     this.#massNodes[index] = factors
     return builder.softMaxInPlace(builder.scaleRows(logits, factors))
   }

@@ -15,6 +15,8 @@ const halfZero = 0
 export interface InputArray<Values extends Int32Array | Float32Array = Int32Array> {
   readonly values: Values
   readonly address: Pointer
+  /** The device's buffer; undefined where the graph reads our memory. */
+  readonly buffer: Pointer | undefined
 }
 
 /** How many log-sum-exps a row may ask for. */
@@ -38,7 +40,7 @@ export class StepInputs {
   readonly rowFactors: readonly InputArray<Float32Array>[]
   readonly #backend: Backend
   #mask: Uint16Array
-  #maskAddress: Pointer
+  #maskPlace: Pick<InputArray, 'address' | 'buffer'> = { address: 0, buffer: undefined }
   #maskUsed = 0
   readonly #gathered: InputArray
   #gatheredUsed = 0
@@ -52,7 +54,11 @@ export class StepInputs {
     this.rowFactors = Array.from({ length: maxReductions }, () => this.#array(new Float32Array(maxOutputs)))
     this.#gathered = this.#array(new Int32Array(maxGathered))
     this.#mask = new Uint16Array(0)
-    this.#maskAddress = 0
+  }
+
+  /** The device's buffer of the masks; undefined where the graph reads our memory. */
+  get maskBuffer(): Pointer | undefined {
+    return this.#maskPlace.buffer
   }
 
   /** Makes room for the masks of a step, in elements. Before the first `causalMask` of the step. */
@@ -61,7 +67,7 @@ export class StepInputs {
     this.#maskUsed = 0
     if (numElements <= this.#mask.length) return
     this.#mask = new Uint16Array(numElements * 2)
-    this.#maskAddress = this.#addressFor(this.#mask)
+    this.#maskPlace = this.#placeFor(this.#mask)
   }
 
   /** The mask [numKeys, numTokens] of a chunk: row i sees the keys up to `position + i`. Returns its address. */
@@ -74,7 +80,7 @@ export class StepInputs {
       this.#mask.fill(halfMinusInfinity, at + position + row + 1, at + numKeys)
     }
     this.#maskUsed += numKeys * numTokens
-    return this.#maskAddress + start * 2
+    return this.#maskPlace.address + start * 2
   }
 
   /** The mask of a row that sees the slots of `runs` among those of `covering`. Returns its address. */
@@ -86,15 +92,15 @@ export class StepInputs {
       this.#mask.fill(halfZero, at, at + length)
     }
     this.#maskUsed += covering.length
-    return this.#maskAddress + start * 2
+    return this.#maskPlace.address + start * 2
   }
 
   /** Room for the slots that a group gathers. */
   gatheredSlots(count: number): InputArray {
     const start = this.#gatheredUsed
     this.#gatheredUsed += count
-    const { values, address } = this.#gathered
-    return { values: values.subarray(start, start + count), address: address + start * 4 }
+    const { values, address, buffer } = this.#gathered
+    return { values: values.subarray(start, start + count), address: address + start * 4, buffer }
   }
 
   /** The mask of stacked queries: each sees the shared keys and its own tail; rows that only pad see nothing. */
@@ -110,7 +116,7 @@ export class StepInputs {
       }
     })
     this.#maskUsed += numKeys * numRows
-    return this.#maskAddress + start * 2
+    return this.#maskPlace.address + start * 2
   }
 
   /** Sends an input to the device; nothing to do where the graph reads our memory. */
@@ -121,18 +127,19 @@ export class StepInputs {
 
   uploadMask(tensor: Pointer, address: Pointer, numElements: number): void {
     if (this.#backend.isCpu) return
-    const host = addressOf(bytesOf(this.#mask)) + (address - this.#maskAddress)
+    const host = addressOf(bytesOf(this.#mask)) + (address - this.#maskPlace.address)
     this.#backend.ggml.setTensor(tensor, host, 0, numElements * 2)
   }
 
   #array<Values extends Int32Array | Float32Array>(values: Values): InputArray<Values> {
-    return { values, address: this.#addressFor(values) }
+    return { values, ...this.#placeFor(values) }
   }
 
-  #addressFor(values: Int32Array | Float32Array | Uint16Array): Pointer {
+  #placeFor(values: Int32Array | Float32Array | Uint16Array): Pick<InputArray, 'address' | 'buffer'> {
     const bytes = bytesOf(values)
-    if (this.#backend.isCpu) return addressOf(bytes)
-    return this.#backend.ggml.bufferBase(this.#backend.allocate(bytes.length))
+    if (this.#backend.isCpu) return { address: addressOf(bytes), buffer: undefined }
+    const buffer = this.#backend.allocate(bytes.length)
+    return { address: this.#backend.ggml.bufferBase(buffer), buffer }
   }
 }
 

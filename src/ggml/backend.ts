@@ -148,7 +148,11 @@ function pickDevice(ggml: GgmlFunctions, device: Device): Pointer {
   const cpu = devices.find((candidate) => ggml.deviceType(candidate) === deviceTypeCpu)
   if (cpu !== undefined && (device === 'cpu' || device === 'auto')) return cpu
   const names = devices.map((candidate) => ggml.deviceName(candidate)).join(', ') || 'none'
-  throw new ServingError('LIBRARY_NOT_FOUND', `no ${device} device was found; ggml offers: ${names}`)
+  const hint =
+    device === 'vulkan'
+      ? '; it passes over drivers that compute on the CPU, unless GGML_VK_VISIBLE_DEVICES names them'
+      : ''
+  throw new ServingError('LIBRARY_NOT_FOUND', `no ${device} device was found; ggml offers: ${names}${hint}`)
 }
 
 function matches(registry: string, device: Device): boolean {

@@ -28,8 +28,13 @@ export class GraphContext {
     invariant(this.pointer !== 0, 'ggml_init failed')
   }
 
-  /** Gives a tensor its memory: what ggml's allocators would do. */
+  /**
+   * Gives a tensor its memory: what ggml's allocators would do. A view lies where its own address says from then on:
+   * some backends would rather add its first offset to what it was a view of, and would not see it move.
+   */
   place(tensor: Pointer, buffer: Pointer, address: Pointer): void {
+    this.#setPointer(tensor, tensorStruct.viewSrc, 0)
+    this.#setPointer(tensor, tensorStruct.viewOffset, 0)
     this.#setPointer(tensor, tensorStruct.buffer, buffer)
     this.#setPointer(tensor, tensorStruct.data, address)
   }

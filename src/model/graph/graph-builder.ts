@@ -38,11 +38,16 @@ export class GraphBuilder {
     this.#buffer = buffer
   }
 
-  /** A tensor at a known address: an input, or room that others write into. */
-  tensor(type: number, ne0: number, ne1: number, address?: Pointer): Pointer {
+  /** A tensor at a known address (an input; `buffer` as for views), or room that others write into. */
+  tensor(type: number, ne0: number, ne1: number, address?: Pointer, buffer?: Pointer): Pointer {
     const tensor = this.ggml.newTensor2d(this.context.pointer, type, ne0, ne1)
-    this.context.place(tensor, this.#buffer, address ?? this.arena.take(this.context.numBytes(tensor)))
+    this.point(tensor, address ?? this.arena.take(this.context.numBytes(tensor)), buffer)
     return tensor
+  }
+
+  /** Moves an input to where it lies in this step. */
+  point(tensor: Pointer, address: Pointer, buffer: Pointer = this.#buffer): void {
+    this.context.place(tensor, buffer, address)
   }
 
   /** `buffer`: where the source lives, when that is not the compute buffer. Likewise below. */
