@@ -145,6 +145,8 @@ function engineOptions(config: Config): EngineOptions {
       maxTbtMs: config.maxTbtMs,
       policy: config.policy,
       serviceClasses: config.serviceClasses,
+      prices: config.tokenPrices,
+      localityTokens: config.localityTokens,
     },
   }
 }

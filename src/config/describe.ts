@@ -59,7 +59,8 @@ function byGroup(table: SettingTable): Map<string, Entry[]> {
 function valueText(known: Setting<unknown>, value: unknown): string {
   if (value === undefined) return `(${known.defaultText ?? 'not set'})`
   if (known.secret) return '(hidden)'
-  return Array.isArray(value) ? value.map(partText).join(',') : String(value)
+  if (Array.isArray(value)) return value.map(partText).join(',')
+  return typeof value === 'object' && value !== null ? Object.values(value).join(',') : String(value)
 }
 
 function partText(part: unknown): string {

@@ -7,6 +7,7 @@ import { devices } from '../ggml/platform.ts'
 import { evictionNames } from '../kvcache/eviction/index.ts'
 import { policyNames } from '../scheduler/policies/index.ts'
 import { serviceClasses } from './service-classes.ts'
+import { tokenPrices } from './token-prices.ts'
 import {
   choice,
   decimal,
@@ -132,6 +133,19 @@ export const settings = {
     defaultText: 'default, priority, flex, batch',
     about:
       'Classes for "service_tier", as YAML: {chat: {ttft-ms: 500, tbt-ms: 80, weight: 8}, bulk: {ttft-ms: 60000, yields: true}}. The first is meant when a request names none.',
+  }),
+  'token-prices': setting(tokenPrices, {
+    group: 'Scheduling',
+    default: { prompt: 1, cached: 0.1, output: 2 },
+    defaultText: '1,0.1,2',
+    about:
+      'What a prompt token, a cached prompt token and an output token count where tenants are served fairly.',
+  }),
+  'locality-tokens': setting(integer(0), {
+    group: 'Scheduling',
+    default: 0,
+    about:
+      'So many weighted tokens may a tenant fall behind so that a prompt that is cached goes first. 0: fairness alone.',
   }),
   'max-queue-requests': setting(integer(1), {
     group: 'Admission',

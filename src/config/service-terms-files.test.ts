@@ -71,3 +71,14 @@ it('reads classes from a flag and from a file, and says what it expects', () => 
     expect(() => ofFlag(wrong), wrong).toThrow('expected a map of 1 to 16 classes')
   }
 })
+
+it('reads token prices as text and as a list', () => {
+  const ofFlag = (text: string) =>
+    resolveSettings(settings, { flags: new Map([['token-prices', text]]) }).values.tokenPrices
+  expect(ofFlag('1, 0.5,4')).toEqual({ prompt: 1, cached: 0.5, output: 4 })
+  const file = { path: 'f', values: new Map([['token-prices', [1, 0, 3]]]) }
+  const expected = { prompt: 1, cached: 0, output: 3 }
+  expect(resolveSettings(settings, { flags: new Map(), file }).values.tokenPrices).toEqual(expected)
+  for (const wrong of ['1,2', '1,2,3,4', '1,,2', 'a,b,c', '-1,0,0'])
+    expect(() => ofFlag(wrong)).toThrow('three numbers')
+})

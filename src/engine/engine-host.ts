@@ -45,10 +45,15 @@ function prefixCacheOf({ eviction }: EngineOptions): PrefixCacheConfig | undefin
 }
 
 function createScheduler(options: SchedulerOptions, { model }: Executor, kv: KvCacheManager): Scheduler {
-  const { maxNumSeqs, maxNumBatchedTokens, maxTbtMs, policy, serviceClasses } = options
+  const { maxNumSeqs, maxNumBatchedTokens, maxTbtMs, policy, serviceClasses, prices, localityTokens } =
+    options
   const { maxModelLen, endTokenIds } = model
   const maxTbtMicros = maxTbtMs === undefined ? undefined : maxTbtMs * 1000
   const config = { maxNumSeqs, maxNumBatchedTokens, maxTbtMicros, maxModelLen, endTokenIds }
   const numCachedTokens = ({ keys, tokens }: SequenceView) => kv.findPrefix(keys, tokens.length - 1).numTokens
-  return new Scheduler(config, kv, policies[policy]({ serviceClasses, numCachedTokens }))
+  return new Scheduler(
+    config,
+    kv,
+    policies[policy]({ serviceClasses, prices, localityTokens, numCachedTokens }),
+  )
 }

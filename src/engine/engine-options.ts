@@ -2,6 +2,7 @@ import type { ServiceClass } from '../core/service-class.ts'
 import type { ExecutorOptions } from '../executor/executor-options.ts'
 import type { EvictionName } from '../kvcache/eviction/index.ts'
 import type { PolicyName } from '../scheduler/policies/index.ts'
+import type { TokenPrices } from '../scheduler/policy.ts'
 
 /** Everything an engine needs to know; plain data, because it crosses to the engine's process. */
 export interface EngineOptions {
@@ -19,4 +20,7 @@ export interface SchedulerOptions {
   readonly maxTbtMs: number | undefined
   readonly policy: PolicyName
   readonly serviceClasses?: readonly ServiceClass[] | undefined
+  readonly prices?: TokenPrices | undefined
+  /** Weighted tokens by which a tenant may fall behind for a prompt whose tokens are cached. */
+  readonly localityTokens?: number | undefined
 }

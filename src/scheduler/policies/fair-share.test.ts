@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createRequest } from '../../../test/support/generate.ts'
 import { FairnessRun, type FairLoad } from '../../../test/support/fairness-run.ts'
-import { toSequenceId } from '../../core/units.ts'
+import { micros, toSequenceId } from '../../core/units.ts'
 import { Sequence } from '../sequence.ts'
 import { FairShare } from './fair-share.ts'
 import { fair } from './fair.ts'
@@ -45,6 +45,55 @@ describe.each([
       { numRuns: 40 },
     )
   })
+})
+
+it('lets a cached prompt go first only as far as locality allows', () => {
+  const localityTokens = 300
+  let numHot = 0
+  const numCachedTokens = ({ id }: { readonly id: number }): number => {
+    numHot += 1
+    return id % 3 === 0 ? 10 : 0
+  }
+  fc.assert(
+    fc.property(loads, (load) => {
+      const run = new FairnessRun(load, fair({ prices, localityTokens, numCachedTokens }), prices)
+      const gains: number[][] = []
+      for (let step = 0; step < 100; step += 1) {
+        run.keepWaiting()
+        run.step()
+        gains.push(run.normalisedService())
+      }
+      const leastWeight = Math.min(...load.weights)
+      const bound = 2 * (localityTokens + ((load.maxNumSeqs + 1) * mostCost) / leastWeight)
+      expect(largestGap(gains)).toBeLessThanOrEqual(bound)
+    }),
+    { numRuns: 20 },
+  )
+  expect(numHot).toBeGreaterThan(0)
+})
+
+it('serves the cached prompt among tenants that are level', () => {
+  const order = (localityTokens: number): string[] => {
+    const policy = fair({
+      prices,
+      localityTokens,
+      numCachedTokens: ({ request }) => (request.tenant === 'c' ? 2 : 0),
+    })
+    const queue = policy.createQueue()
+    for (const [id, tenant] of ['a', 'b', 'c'].entries()) {
+      const request = createRequest({ id: tenant, promptTokens: [1, 2, 3], tenant })
+      queue.add(new Sequence(toSequenceId(id), request, 9, new Set()))
+    }
+    const served: string[] = []
+    for (let next = queue.peek(micros(0)); next; next = queue.peek(micros(0))) {
+      queue.remove(next)
+      policy.onAdmitted?.(next)
+      served.push(next.request.tenant)
+    }
+    return served
+  }
+  expect(order(0)).toEqual(['a', 'b', 'c'])
+  expect(order(100)).toEqual(['c', 'a', 'b'])
 })
 
 it('gives a tenant of twice the weight twice the service in the long run', () => {
