@@ -6,6 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ServingError } from '../core/errors.ts'
 import type { Ticket } from './admission/admission.ts'
 import { rateHeaders } from './admission/rate-headers.ts'
+import { pickChoices, type Picking } from './choice-picking.ts'
 import { ChunkStream } from './chunk-stream.ts'
 import type { ApiContext } from './context.ts'
 import { sendError } from './errors.ts'
@@ -19,6 +20,8 @@ export interface Choice {
   text: string
   readonly details: TokenDetail[]
   result: GenerationResult | undefined
+  /** How many finished before it. */
+  place: number
 }
 
 /** New text of a choice, behind the `offset` characters that it has already. */
@@ -47,6 +50,8 @@ export interface AnswerRequest {
   readonly generations: readonly GenerationOptions[]
   readonly numPromptTokens: number
   readonly stream: boolean
+  /** Undefined: all choices are given back. */
+  readonly picking?: Picking | undefined
   readonly includeUsage: boolean
 }
 
@@ -71,6 +76,7 @@ export async function answer(
     text: '',
     details: [],
     result: undefined,
+    place: Infinity,
   }))
   return request.stream
     ? stream(context, http, { ...request, tickets, record }, format, choices)
@@ -127,10 +133,15 @@ async function collect(
   const [first] = results
   return reply.send({
     ...format.envelope,
-    choices: choices.map((choice) => format.choice(choice)),
+    choices: pick(request, choices).map((choice) => format.choice(choice)),
     usage: usageOf(request, results),
     ...(first === undefined ? {} : { timings: timingsOf(request.numPromptTokens, first) }),
   })
+}
+
+/** Those that are given back. */
+function pick({ picking }: Admitted, choices: readonly Choice[]): readonly Choice[] {
+  return picking === undefined ? choices : pickChoices(picking, choices)
 }
 
 async function stream(
@@ -173,7 +184,8 @@ function run(
   onProgress: OnProgress,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    let numOpen = choices.length
+    let numOpen = request.picking?.by === 'first' ? request.picking.count : choices.length
+    let numFinished = 0
     const keepsDetails = !request.stream
     const generations = request.generations.map((options, index) => {
       const choice = choices[index] as Choice
@@ -185,6 +197,7 @@ function run(
         },
         onFinished(result) {
           choice.result = result
+          choice.place = numFinished++
           onProgress(choice, '', [])
           if (--numOpen === 0) settle(resolve)
         },
@@ -202,7 +215,7 @@ function run(
     const onClose = () => settle(() => reject(clientGone()))
     const settle = (finish: () => void) => {
       reply.raw.off('close', onClose)
-      if (numOpen > 0) abortAll()
+      if (numFinished < choices.length) abortAll()
       finish()
     }
     reply.raw.on('close', onClose)

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { ServingError } from '../core/errors.ts'
-import type { CacheTerms, ServiceTerms } from '../core/request.ts'
+import type { CacheTerms, Race, ServiceTerms } from '../core/request.ts'
 import type { SamplingParams, TokenLogprobs } from '../core/sampling-params.ts'
 import { microsToSeconds, micros, toRequestId, type Micros, type RequestId } from '../core/units.ts'
 import type { SequenceEvent, SequenceTimings } from '../engine/engine-client.ts'
@@ -26,6 +26,7 @@ export interface GenerationOptions {
   readonly stopTokenIds: readonly number[]
   readonly ignoreEos: boolean
   readonly terms: ServiceTerms
+  readonly race?: Race | undefined
   readonly cache: CacheTerms
   readonly arrivedAt: Micros
   /** The prompt ends with a tool's result. */
@@ -137,6 +138,7 @@ export class Generation {
         stopTokenIds: [...this.#stopTokenIds],
         ignoreEos,
         ...terms,
+        race: this.#options.race,
         ...this.#options.cache,
         arrivedAt,
       },

@@ -47,6 +47,14 @@ export interface CacheTerms {
   readonly cacheRetention?: number | undefined
 }
 
+/** Samples that race one another. */
+export interface Race {
+  /** The same for all of them, and for nobody else. */
+  readonly name: string
+  /** When so many have finished, the others are cancelled with that step. */
+  readonly numWinners: number
+}
+
 /**
  * One sequence to generate, as an engine receives it: tokens in, tokens out. `n` samples are `n` of these.
  * Stop *strings* are not here: whoever detokenises finds them and cancels.
@@ -62,6 +70,7 @@ export interface GenerationRequest extends ServiceTerms, CacheTerms {
   /** Tokens that end the sequence; the model's own end tokens are added by the engine unless `ignoreEos`. */
   readonly stopTokenIds: readonly number[]
   readonly ignoreEos: boolean
+  readonly race?: Race | undefined
   /** When the server received it. */
   readonly arrivedAt: Micros
 }

@@ -67,6 +67,32 @@ const request = (id: string, promptTokens: readonly number[], maxTokens = 4) =>
   createRequest({ id, promptTokens, maxTokens })
 
 describe('the step loop', () => {
+  it('ends who lost a race with the step in which the last winner finished', async () => {
+    const loop = await start()
+    const lengths = { a: 20, b: 6, c: 9, d: 30 }
+    const race = { name: 'race', numWinners: 2 }
+    const requests = Object.entries(lengths).map(([id, maxTokens], index) =>
+      createRequest({ id, promptTokens: [index + 1, 2, 3], maxTokens, race, ignoreEos: true }),
+    )
+    loop.submit([
+      ...requests,
+      createRequest({ id: 'other', promptTokens: [9], maxTokens: 25, ignoreEos: true }),
+    ])
+    await engine!.finished('a', 'b', 'c', 'd', 'other')
+    const reasonOf = (id: string) => engine!.updateOf(id)?.finish?.reason
+    expect(['b', 'c', 'other'].map(reasonOf)).toEqual(['length', 'length', 'length'])
+    expect(['a', 'd'].map(reasonOf)).toEqual(['cancelled', 'cancelled'])
+    for (const id of ['a', 'd']) {
+      const tokens = engine!.updates.filter((update) => update.id === id).flatMap(({ tokenIds }) => tokenIds)
+      expect(tokens).toHaveLength(9)
+      const computed = engine!
+        .updateOf(id)!
+        .finish!.timings.intervals.reduce((sum, each) => sum + each.numTokens, 0)
+      expect(computed).toBe(3 + 9 - 1)
+    }
+    loop.checkInvariants()
+  })
+
   it('says who starts before the step, and then each step in one message', async () => {
     const loop = await start()
     loop.submit([request('a', [1, 2]), request('b', [3])])

@@ -11,12 +11,13 @@ import type { GenerationRequest } from '../core/request.ts'
 import type { RequestId } from '../core/units.ts'
 import type { Executor } from '../executor/executor.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
-import type { Scheduler } from '../scheduler/scheduler.ts'
+import type { Scheduler, SequenceResult } from '../scheduler/scheduler.ts'
 import type { StepPlan } from '../scheduler/step-plan.ts'
 import { TimelineRecorder } from '../scheduler/timeline.ts'
 import { emptyProfile, StepStopwatch } from '../telemetry/step-profile.ts'
 import type { EngineStats, FromEngine, SequenceUpdate } from './protocol.ts'
 import { findFault } from './request-check.ts'
+import { Races } from './races.ts'
 import { SequenceSamplers } from './sequence-samplers.ts'
 import { refusal, toUpdate } from './sequence-updates.ts'
 
@@ -32,6 +33,7 @@ export class StepLoop {
   readonly #parts: StepLoopParts
   readonly #samplers = new SequenceSamplers()
   readonly #timelines = new TimelineRecorder()
+  readonly #races = new Races()
   #inbox: (() => void)[] = []
   #updates: SequenceUpdate[] = []
   /** The last step, while nobody was told of it. */
@@ -89,11 +91,13 @@ export class StepLoop {
     const actions = this.#inbox
     this.#inbox = []
     for (const action of actions) action()
-    for (const result of scheduler.takeFinished()) {
-      this.#samplers.delete(result.sequence.request.id)
-      const now = clock.now()
-      const intervals = this.#timelines.finish(result.sequence.id, now)
-      this.#updates.push(toUpdate(result, undefined, now, intervals))
+    for (let ended = scheduler.takeFinished(); ended.length > 0; ended = scheduler.takeFinished()) {
+      for (const result of ended) {
+        this.#end(result)
+        const now = clock.now()
+        const intervals = this.#timelines.finish(result.sequence.id, now)
+        this.#updates.push(toUpdate(result, undefined, now, intervals))
+      }
     }
   }
 
@@ -107,11 +111,18 @@ export class StepLoop {
     const admission = scheduler.add(request)
     if (admission.kind === 'added') {
       this.#samplers.add(request)
+      this.#races.add(request)
       this.#timelines.add(admission.sequence, clock.now())
     } else {
       const error = { code: 'PROMPT_TOO_LONG', message: admission.message } as const
       this.#updates.push(refusal(request, error, clock.now()))
     }
+  }
+
+  /** Whoever lost a race with this ends before the next step. */
+  #end({ sequence: { request }, finish }: SequenceResult): void {
+    this.#samplers.delete(request.id)
+    for (const id of this.#races.finish(request, finish!)) this.#parts.scheduler.cancel(id)
   }
 
   /** A plan comes out empty when all it did was to preempt; the one after it cannot. */
@@ -141,7 +152,7 @@ export class StepLoop {
       const hasEnded = ended.finish !== undefined
       const intervals = hasEnded ? this.#timelines.finish(ended.sequence.id, now) : []
       this.#updates.push(toUpdate(ended, samples, now, intervals))
-      if (hasEnded) this.#samplers.delete(ended.sequence.request.id)
+      if (hasEnded) this.#end(ended)
     }
     stopwatch.lap('sample')
     this.#step = plan.step

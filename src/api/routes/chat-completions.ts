@@ -8,6 +8,7 @@ import { checkModelName, modelName, requireEngine, type ApiContext } from '../co
 import { parseBody } from '../errors.ts'
 import { checkTokens, roomBehind } from '../generation.ts'
 import { chatLogprobs } from '../logprobs.ts'
+import { raceOf } from '../race.ts'
 import { chatRequest, type ChatRequest } from '../schemas/chat.ts'
 import { cacheTerms } from '../schemas/cache.ts'
 import { samplingParams } from '../schemas/sampling.ts'
@@ -27,6 +28,7 @@ export function chatCompletions(app: FastifyInstance, context: ApiContext): void
     checkTokens(info, body.logit_bias?.keys() ?? [], 'logit_bias')
     const topLogprobs = body.logprobs === true ? (body.top_logprobs ?? 0) : undefined
     const sampling = samplingParams(body, topLogprobs)
+    const { race, picking } = raceOf(body, body.n ?? 1)
     const generations = Array.from({ length: body.n ?? 1 }, (_, index) => ({
       promptTokens,
       sampling: { ...sampling, seed: sampling.seed + index },
@@ -36,6 +38,7 @@ export function chatCompletions(app: FastifyInstance, context: ApiContext): void
       stopTokenIds: body.stop_token_ids ?? [],
       ignoreEos: body.ignore_eos ?? false,
       terms: asker.terms,
+      race,
       cache: cacheTerms(body),
       arrivedAt,
       followsTool: body.messages.at(-1)?.role === 'tool',
@@ -48,6 +51,7 @@ export function chatCompletions(app: FastifyInstance, context: ApiContext): void
         generations,
         numPromptTokens: promptTokens.length,
         stream: body.stream ?? false,
+        picking,
         includeUsage: body.stream_options?.include_usage ?? false,
       },
       chatFormat(context, topLogprobs !== undefined),

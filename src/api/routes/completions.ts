@@ -6,6 +6,7 @@ import { checkModelName, modelName, requireEngine, type ApiContext } from '../co
 import { parseBody } from '../errors.ts'
 import { checkTokens, roomBehind } from '../generation.ts'
 import { completionLogprobs } from '../logprobs.ts'
+import { raceOf } from '../race.ts'
 import { completionRequest, type CompletionRequest } from '../schemas/completions.ts'
 import { cacheTerms } from '../schemas/cache.ts'
 import { samplingParams } from '../schemas/sampling.ts'
@@ -23,16 +24,19 @@ export function completions(app: FastifyInstance, context: ApiContext): void {
     const asker = askerOf(context, request, body, arrivedAt)
     const info = await requireEngine(context)
     const prompts = promptsOf(context, body)
-    const numChoices = prompts.length * (body.n ?? 1)
+    const numSamples = numSamplesOf(body, prompts.length)
+    const numChoices = prompts.length * numSamples
     if (numChoices > context.config.maxChoices) {
       const message = `${numChoices} answers were asked for; at most ${context.config.maxChoices} are given.`
       throw new ServingError('INVALID_REQUEST', message, { param: 'n' })
     }
     const rooms = prompts.map((prompt) => roomBehind(info, prompt, 'prompt'))
     checkTokens(info, body.logit_bias?.keys() ?? [], 'logit_bias')
-    const sampling = samplingParams(body, body.logprobs)
+    const ranks = body.best_of !== undefined
+    const sampling = samplingParams(body, body.logprobs ?? (ranks ? 0 : undefined))
+    const { race, picking } = raceOf(body, numSamples)
     const generations = prompts.flatMap((promptTokens, promptIndex) =>
-      Array.from({ length: body.n ?? 1 }, (_, index) => ({
+      Array.from({ length: numSamples }, (_, index) => ({
         promptTokens,
         sampling: { ...sampling, seed: sampling.seed + index },
         maxTokens: Math.min(rooms[promptIndex] ?? 0, body.max_tokens ?? defaultMaxTokens),
@@ -41,6 +45,7 @@ export function completions(app: FastifyInstance, context: ApiContext): void {
         stopTokenIds: body.stop_token_ids ?? [],
         ignoreEos: body.ignore_eos ?? false,
         terms: asker.terms,
+        race,
         cache: cacheTerms(body),
         arrivedAt,
       })),
@@ -53,6 +58,7 @@ export function completions(app: FastifyInstance, context: ApiContext): void {
         generations,
         numPromptTokens: prompts.reduce((sum, prompt) => sum + prompt.length, 0),
         stream: body.stream ?? false,
+        picking: ranks ? { by: 'best', count: body.n ?? 1 } : picking,
         includeUsage: body.stream_options?.include_usage ?? false,
       },
       completionFormat(context, body.logprobs !== undefined),
@@ -65,6 +71,24 @@ function refuseUnsupported(body: CompletionRequest): void {
     if (body[param] === undefined || body[param] === false || body[param] === '') continue
     throw new ServingError('INVALID_REQUEST', `'${param}' is not supported.`, { param })
   }
+}
+
+/**
+ * Samples of each prompt.
+ * @throws {ServingError} INVALID_REQUEST when samples are to be picked, and it is not clear from what.
+ */
+function numSamplesOf(
+  { n = 1, best_of: bestOf, race, stream }: CompletionRequest,
+  numPrompts: number,
+): number {
+  const refuse = (param: string, message: string) => new ServingError('INVALID_REQUEST', message, { param })
+  if (race !== undefined && numPrompts > 1) throw refuse('race', "'race' is for one prompt.")
+  if (bestOf === undefined) return n
+  if (bestOf < n) throw refuse('best_of', "'best_of' is smaller than 'n'.")
+  if (stream === true) throw refuse('best_of', "'best_of' cannot be streamed: the best is known at the end.")
+  if (numPrompts > 1) throw refuse('best_of', "'best_of' is for one prompt.")
+  if (race !== undefined) throw refuse('race', "'race' and 'best_of' exclude each other.")
+  return bestOf
 }
 
 /** A prompt is text or tokens; a list of either is several prompts. */

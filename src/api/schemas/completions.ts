@@ -14,6 +14,7 @@ export const completionRequest = z.object({
     'expected a string, token ids, or a list of either',
   ),
   logprobs: optional(z.number().int().min(0).max(20)),
+  best_of: optional(z.number().int().min(1)),
   echo: optional(z.boolean()),
   suffix: optional(z.string()),
 })

@@ -68,6 +68,8 @@ export const samplingFields = {
   stop_token_ids: optional(listOf(tokenId, { max: 64 })),
   max_tokens: optional(z.number().int().min(1)),
   n: optional(z.number().int().min(1)),
+  /** Of the `n` samples, give back the first so many to finish, and end the others then. */
+  race: optional(z.number().int().min(1)),
   stream: optional(z.boolean()),
   stream_options: optional(z.object({ include_usage: optional(z.boolean()) })),
   ignore_eos: optional(z.boolean()),
