@@ -29,6 +29,8 @@ export function errorBody(code: ErrorCode, message: string, param?: string): Err
 export function sendError(reply: FastifyReply, error: unknown): FastifyReply {
   const known = toServingError(error)
   if (known.code === 'INTERNAL') reply.log.error({ err: error }, 'request failed')
+  // A connection that closes while the client is still sending looks to it like a failure of the network.
+  if (known.code === 'BODY_TOO_LARGE') void reply.removeHeader('connection')
   const retryAfter = retrySeconds(known)
   if (retryAfter !== undefined) void reply.header('retry-after', `${retryAfter}`)
   return reply.code(errorTable[known.code].status).send(errorBody(known.code, known.message, known.param))

@@ -1,5 +1,6 @@
 /** The official client against the whole server: bundled model, engine in this process, real HTTP on loopback. */
-import type { AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { connect, type AddressInfo } from 'node:net'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sha256 } from '../../src/api/key-ring.ts'
@@ -233,6 +234,26 @@ describe('errors', () => {
     }
     expect((await post('x=1', 'text/plain')).status).toBe(415)
     expect((await post(`"${'x'.repeat(1_100_000)}"`)).status).toBe(413)
+  })
+
+  it('hear out too large a body, so that who is still sending gets the answer', async () => {
+    const { hostname, port } = new URL(baseURL)
+    const socket = connect(Number(port), hostname)
+    const body = Buffer.alloc(30_000_000, 'x')
+    const head = [
+      'POST /v1/completions HTTP/1.1',
+      'host: here',
+      'authorization: Bearer secret',
+      'content-type: application/json',
+      `content-length: ${body.length}`,
+    ]
+    socket.write(`${head.join('\r\n')}\r\n\r\n`)
+    // Nothing is read before everything is sent, as simple clients do.
+    const failure = await new Promise((resolve) => socket.write(body, resolve))
+    expect(failure ?? undefined).toBeUndefined()
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 413 /)
+    socket.destroy()
   })
 
   it('refuse a wrong key, an unknown path and a wrong method', async () => {
