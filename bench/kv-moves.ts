@@ -21,20 +21,17 @@ const most = Math.max(...counts)
 const executor = await openExecutor({ modelPath: values.model, kvCacheTokens: 2 * most * blockSize })
 if (!(executor instanceof GgmlExecutor)) throw new Error('this benchmark moves blocks of a ggml executor')
 const { blocks } = executor
-const staging = blocks.allocateStaging(most)
-const plain = [
-  new Uint8Array(staging.bytes.length).fill(1),
-  new Uint8Array(staging.bytes.length).fill(2),
-] as const
-await blocks.write(extent(0, most), staging)
+const staging = new Uint8Array(most * blocks.bytesPerBlock)
+const plain = [new Uint8Array(staging.length).fill(1), new Uint8Array(staging.length).fill(2)] as const
+await blocks.write([extent(0, most)], staging)
 
 const rows: string[][] = []
 for (const count of counts) {
   const numBytes = count * blocks.bytesPerBlock
   const ways: [string, () => Promise<void> | void][] = [
     ['plain', () => plain[0].set(plain[1].subarray(0, numBytes))],
-    ['out', () => blocks.read(extent(most - count, count), staging)],
-    ['in', () => blocks.write(extent(most - count, count), staging)],
+    ['out', () => blocks.read([extent(most - count, count)], staging)],
+    ['in', () => blocks.write([extent(most - count, count)], staging)],
     [
       'within',
       () => {

@@ -10,16 +10,8 @@ import { addressOf, GraphContext } from '../ggml/graph-context.ts'
 import { ggmlType } from '../ggml/tensor-struct.ts'
 import type { Extent } from '../kvcache/extent.ts'
 import type { BlockCopy } from '../scheduler/step-plan.ts'
+import type { BlockMemory } from './executor.ts'
 import type { KvHalf, KvPool } from './kv-pool.ts'
-
-/**
- * Host memory for `numBlocks` blocks, in the pool's order: K and V of the first layer, then of the next. Any run of its
- * blocks can be filled from any extent, so blocks may come back into other extents than they left.
- */
-export interface KvStaging {
-  readonly bytes: Uint8Array
-  readonly numBlocks: number
-}
 
 /**
  * Sending a call to another thread costs about 50 us: smaller runs are copied here, some at a time (in bytes; a MiB
@@ -36,7 +28,7 @@ interface MovedHalf {
   readonly stagingOffset: number
 }
 
-export class BlockMover {
+export class BlockMover implements BlockMemory {
   /** Bytes of one block over all layers. */
   readonly bytesPerBlock: number
   readonly #backend: Backend
@@ -77,44 +69,43 @@ export class BlockMover {
     for (const run of copyRuns(copies)) for (const half of this.#halves) this.#copyRun(half, run)
   }
 
-  /** Memory for `numBlocks` blocks; to be allocated once and used again. */
-  allocateStaging(numBlocks: number): KvStaging {
-    return { bytes: new Uint8Array(this.bytesPerBlock * numBlocks), numBlocks }
+  /** Copies the extents' blocks to `bytes`, one behind the other, without holding up JavaScript for long. */
+  async read(extents: readonly Extent[], bytes: Uint8Array): Promise<void> {
+    await this.#transfer(this.#backend.ggml.getTensor2d, extents, bytes)
   }
 
-  /** Copies an extent into staging blocks [at, at + extent.length), without holding up JavaScript for long. */
-  async read(extent: Extent, staging: KvStaging, at = 0): Promise<void> {
-    const { getTensor } = this.#backend.ggml
-    await this.#transfer(getTensor, extent, staging, at)
-  }
-
-  /** Copies staging blocks [at, at + extent.length) into an extent, without holding up JavaScript for long. */
-  async write(extent: Extent, staging: KvStaging, at = 0): Promise<void> {
-    const { setTensor } = this.#backend.ggml
-    await this.#transfer(setTensor, extent, staging, at)
+  /** Copies blocks from `bytes` to the extents, without holding up JavaScript for long. */
+  async write(extents: readonly Extent[], bytes: Uint8Array): Promise<void> {
+    await this.#transfer(this.#backend.ggml.setTensor2d, extents, bytes)
   }
 
   close(): void {
     this.#context.close()
   }
 
-  async #transfer(move: Transfer, extent: Extent, staging: KvStaging, at: number): Promise<void> {
-    invariant(at >= 0 && at + extent.length <= staging.numBlocks, 'the staging memory is too small')
-    const base = addressOf(staging.bytes)
+  /** One call for each half of a layer and each extent, with the blocks' parts a whole block apart in `bytes`. */
+  async #transfer(move: Transfer, extents: readonly Extent[], bytes: Uint8Array): Promise<void> {
+    const base = addressOf(bytes)
+    let at = 0
     let unbroken = 0
-    for (const { tensor, blockBytes, stagingOffset } of this.#halves) {
-      const host = base + stagingOffset * staging.numBlocks + at * blockBytes
-      const numBytes = extent.length * blockBytes
-      // A transfer under way holds only addresses: `staging` itself is kept alive by this frame.
-      if (numBytes > largestDirect) {
-        await transferAsync(move, tensor, host, extent.start * blockBytes, numBytes)
-        continue
+    for (const { start, length } of extents) {
+      invariant((at + length) * this.bytesPerBlock <= bytes.length, 'the staging memory is too small')
+      for (const { tensor, blockBytes, stagingOffset } of this.#halves) {
+        const host = base + at * this.bytesPerBlock + stagingOffset
+        const run = [start * blockBytes, blockBytes, length, blockBytes, this.bytesPerBlock] as const
+        const numBytes = length * blockBytes
+        // A transfer under way holds only addresses: `bytes` itself is kept alive by this frame.
+        if (numBytes > largestDirect) {
+          await transferAsync(move, tensor, host, ...run)
+          continue
+        }
+        move(tensor, host, ...run)
+        unbroken += numBytes
+        if (unbroken < longestDirect) continue
+        await setImmediate()
+        unbroken = 0
       }
-      move(tensor, host, extent.start * blockBytes, numBytes)
-      unbroken += numBytes
-      if (unbroken < longestDirect) continue
-      await setImmediate()
-      unbroken = 0
+      at += length
     }
   }
 
@@ -153,10 +144,10 @@ function copyRuns(copies: readonly BlockCopy[]): CopyRun[] {
   return runs
 }
 
-type Transfer = Backend['ggml']['getTensor']
+type Transfer = Backend['ggml']['getTensor2d']
 
-function transferAsync(move: Transfer, ...[tensor, host, offset, size]: Parameters<Transfer>): Promise<void> {
+function transferAsync(move: Transfer, ...values: Parameters<Transfer>): Promise<void> {
   return new Promise((resolve, reject) => {
-    move.async(tensor, host, offset, size, (error) => (error === null ? resolve() : reject(error)))
+    move.async(...values, (error) => (error === null ? resolve() : reject(error)))
   })
 }

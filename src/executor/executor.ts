@@ -1,3 +1,4 @@
+import type { Extent } from '../kvcache/extent.ts'
 import type { StepPlan } from '../scheduler/step-plan.ts'
 
 /**
@@ -6,12 +7,23 @@ import type { StepPlan } from '../scheduler/step-plan.ts'
  */
 export interface Executor {
   readonly model: ExecutorModel
+  /** The KV pool behind the block numbers. */
+  readonly blocks: BlockMemory
   /**
    * Does the plan's copies, then computes its KV and logits. `needs[i]` says how much of entry i's row the sampler
    * will look at. The rows of the result are valid until the next call.
    */
   execute(plan: StepPlan, needs: readonly LogitsNeed[]): Promise<StepResult>
   close(): Promise<void>
+}
+
+/** Whole blocks of KV, in and out of memory of the host: one behind the other, each with all its layers. */
+export interface BlockMemory {
+  readonly bytesPerBlock: number
+  /** Copies blocks, which nobody may write to meanwhile, to the beginning of `bytes`, while steps go on. */
+  read(extents: readonly Extent[], bytes: Uint8Array): Promise<void>
+  /** Copies blocks from `bytes` to the extents, which no step may use before. */
+  write(extents: readonly Extent[], bytes: Uint8Array): Promise<void>
 }
 
 /** What an engine must know about the model it runs. */

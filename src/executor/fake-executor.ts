@@ -6,8 +6,9 @@
 import { existsSync } from 'node:fs'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { invariant, ServingError } from '../core/errors.ts'
+import type { Extent } from '../kvcache/extent.ts'
 import type { PlanEntry, StepPlan } from '../scheduler/step-plan.ts'
-import type { Executor, ExecutorModel, LogitsNeed, LogitsRow, StepResult } from './executor.ts'
+import type { BlockMemory, Executor, ExecutorModel, LogitsNeed, LogitsRow, StepResult } from './executor.ts'
 import { fakeLogits, FakeRow } from './fake-logits.ts'
 
 /** Plain data: it crosses to the engine's process. */
@@ -36,6 +37,7 @@ const unwritten = -1
 
 export class FakeExecutor implements Executor {
   readonly model: ExecutorModel
+  readonly blocks: BlockMemory
   readonly #options: FakeExecutorOptions
   readonly #slots: Int32Array
   #owedMicros = 0
@@ -51,6 +53,7 @@ export class FakeExecutor implements Executor {
     this.#slots = new Int32Array(numBlocks * blockSize).fill(unwritten)
     const kvBytesPerToken = Int32Array.BYTES_PER_ELEMENT
     const endTokenIds = [vocabSize - 1]
+    this.blocks = new FakeBlocks(this.#slots, blockSize)
     this.model = { vocabSize, maxModelLen, blockSize, numBlocks, kvBytesPerToken, endTokenIds }
   }
 
@@ -153,6 +156,43 @@ export class FakeExecutor implements Executor {
     const startedAt = performance.now()
     await setTimeout(Math.floor(this.#owedMicros / 1000))
     this.#owedMicros -= (performance.now() - startedAt) * 1000
+  }
+}
+
+/** Moves blocks as slowly as a turn of the event loop, and leaves those that come in unwritten before. */
+class FakeBlocks implements BlockMemory {
+  readonly bytesPerBlock: number
+  readonly #slots: Int32Array
+
+  constructor(slots: Int32Array, blockSize: number) {
+    this.#slots = slots
+    this.bytesPerBlock = blockSize * Int32Array.BYTES_PER_ELEMENT
+  }
+
+  async read(extents: readonly Extent[], bytes: Uint8Array): Promise<void> {
+    await setImmediate()
+    let at = 0
+    for (const part of this.#partsOf(extents)) {
+      bytes.set(part, at)
+      at += part.length
+    }
+  }
+
+  async write(extents: readonly Extent[], bytes: Uint8Array): Promise<void> {
+    for (const part of this.#partsOf(extents)) part.fill(0xff)
+    await setImmediate()
+    let at = 0
+    for (const part of this.#partsOf(extents)) {
+      part.set(bytes.subarray(at, at + part.length))
+      at += part.length
+    }
+  }
+
+  #partsOf(extents: readonly Extent[]): Uint8Array[] {
+    const bytes = new Uint8Array(this.#slots.buffer)
+    return extents.map(({ start, length }) =>
+      bytes.subarray(start * this.bytesPerBlock, (start + length) * this.bytesPerBlock),
+    )
   }
 }
 

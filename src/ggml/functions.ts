@@ -132,6 +132,19 @@ export function bindGgml(base: Library, ggml: Library) {
       'ggml_backend_tensor_get',
       '*, *, size_t, size_t',
     ),
+    /** Tensor, host memory, offset, bytes of a piece, pieces, bytes from piece to piece in the tensor and in memory. */
+    setTensor2d: bind<[Pointer, Pointer, N, N, N, N, N], void>(
+      base,
+      'void',
+      'ggml_backend_tensor_set_2d',
+      '*, *, size_t, size_t, size_t, size_t, size_t',
+    ),
+    getTensor2d: bind<[Pointer, Pointer, N, N, N, N, N], void>(
+      base,
+      'void',
+      'ggml_backend_tensor_get_2d',
+      '*, *, size_t, size_t, size_t, size_t, size_t',
+    ),
     copyTensor: bind<[Pointer, Pointer], void>(base, 'void', 'ggml_backend_tensor_copy', '*, *'),
     compute: bind<[Pointer, Pointer], N>(base, 'int', 'ggml_backend_graph_compute', '*, *'),
     freeBackend: bind<[Pointer], void>(base, 'void', 'ggml_backend_free', '*'),

@@ -26,6 +26,16 @@ export class BlockIndex {
     return this.#keys.byteLength + this.#heads.byteLength + this.#next.byteLength
   }
 
+  /** A copy of the block's key, which it must have. */
+  keyOf(block: number): readonly number[] {
+    return Array.from(this.#keys.subarray(block * wordsPerKey, (block + 1) * wordsPerKey))
+  }
+
+  /** The keys of all blocks; that of block b, if it has one, at b * wordsPerKey. */
+  get words(): Int32Array {
+    return this.#keys
+  }
+
   has(block: number): boolean {
     return this.#next[block] !== absent
   }

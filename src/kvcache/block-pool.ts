@@ -91,6 +91,16 @@ export class BlockPool {
     return extents
   }
 
+  /** Makes the free blocks of the extent owned. */
+  take(extent: Extent): void {
+    for (let block = extent.start as number; block < extent.start + extent.length; block += 1) {
+      invariant(this.#references[block] === 0, `block ${block} is taken and is not free`)
+      let run = block
+      while (run > 0 && this.#isFreeBefore(run)) run -= 1
+      this.#takeFrom(run, block, 1)
+    }
+  }
+
   /** One more user of every block of the extent, which are owned or cached, and owned afterwards. */
   retain(extent: Extent): void {
     for (let block = extent.start as number; block < extent.start + extent.length; block += 1) {

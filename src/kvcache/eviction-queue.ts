@@ -42,6 +42,11 @@ export class EvictionQueue {
     return this.#size === 0 ? -1 : this.#order[0]!
   }
 
+  /** In about the order of eviction: nobody is behind more than those of higher priority. -1 beyond the end. */
+  at(place: number): number {
+    return place < this.#size ? this.#order[place]! : -1
+  }
+
   add(block: number): void {
     invariant(!this.has(block), `block ${block} is queued for eviction twice`)
     this.#siftUp(block, this.#size++)

@@ -1,14 +1,17 @@
 import { invariant } from '../core/errors.ts'
 import { toBlockId, type BlockId, type SequenceId } from '../core/units.ts'
 import type { BlockCopy } from './block-copy.ts'
+import { BlockSwapper, type SwapperConfig } from './block-swapper.ts'
 import { BlockPool } from './block-pool.ts'
 import { BlockTable } from './block-table.ts'
 import type { EvictionPolicy } from './eviction/policy.ts'
 import type { Extent } from './extent.ts'
 import { emptyKvCounters, type KvCounters, type KvStats } from './kv-stats.ts'
+import type { TierHit } from './kv-tiers.ts'
 import { noHit, PrefixCache, type PrefixHit } from './prefix-cache.ts'
 import { PrefixHasher } from './prefix-hasher.ts'
 import { PrefixKeys } from './prefix-keys.ts'
+import type { TransferReason } from './transfer.ts'
 
 export interface KvCacheSize {
   readonly numBlocks: number
@@ -20,6 +23,8 @@ export interface PrefixCacheConfig {
   readonly eviction: EvictionPolicy
   /** Makes keys unpredictable: secret where users do not trust each other. */
   readonly seed: number
+  /** Where evicted blocks go; undefined: nowhere. */
+  readonly swapper?: SwapperConfig | undefined
 }
 
 /** A sequence that is about to get its first blocks. */
@@ -33,6 +38,14 @@ export interface Newcomer {
   readonly retention: number
   /** Tokens of its prompt; undefined when it was here before, and comes back after a preemption. */
   readonly numPromptTokens: number | undefined
+}
+
+/** A sequence that waits, and may find more of its beginning below the pool. */
+export interface Returner {
+  readonly id: SequenceId
+  readonly keys: PrefixKeys | undefined
+  readonly maxTokens: number
+  readonly reason: TransferReason
 }
 
 export interface Started {
@@ -67,6 +80,8 @@ const noExtents: readonly Extent[] = []
  */
 export class KvCacheManager {
   readonly blockSize: number
+  /** Undefined where there are no tiers below the pool. */
+  readonly swapper: BlockSwapper | undefined
   readonly #pool: BlockPool
   readonly #cache: PrefixCache | undefined
   readonly #hasher: PrefixHasher | undefined
@@ -83,6 +98,9 @@ export class KvCacheManager {
     this.#pool = new BlockPool(numBlocks)
     this.#hasher = prefixCache && new PrefixHasher(prefixCache.seed)
     this.#cache = prefixCache && new PrefixCache(this.#pool, blockSize, prefixCache.eviction)
+    if (this.#cache === undefined || prefixCache?.swapper === undefined) return
+    const parts = { pool: this.#pool, cache: this.#cache, blockSize, now: () => this.#step }
+    this.swapper = new BlockSwapper({ ...prefixCache.swapper, ...parts })
   }
 
   get numBlocks(): number {
@@ -180,9 +198,51 @@ export class KvCacheManager {
     invariant(this.grow(id, numTokens, newcomer.maxTokens), `sequence ${id} got too few blocks`)
     const numFound = copied === 'none' ? hit.numBlocks * this.blockSize : hit.numTokens
     this.#count(newcomer, numFound)
+    this.swapper?.release(id)
     if (copied !== 'copy') return { numTokens: numFound, copy: undefined }
     const { block: from, numTokens: numCopied } = hit.tail!
     return { numTokens: numFound, copy: { from, to: table.blockAt(hit.numBlocks), numTokens: numCopied } }
+  }
+
+  /**
+   * Makes `start` cost nothing that would be missed, where there are tiers: false while what has to go is still being
+   * written out. Ask again, and look for the hit again, when a transfer is done.
+   */
+  prepareStart(hit: PrefixHit, numTokens: number): boolean {
+    return this.#prepareRoom(hit, Math.ceil(numTokens / this.blockSize) - hit.numBlocks)
+  }
+
+  /**
+   * Begins to bring back what tiers have of a sequence beyond a hit, where that is quicker than to compute it.
+   * `waits`: room for it is still being made. Until `start` or `free` it stays.
+   */
+  bringBack(sequence: Returner, hit: PrefixHit): 'nothing' | 'waits' | 'begun' {
+    const wanted = this.#locate(sequence, hit)
+    if (wanted === undefined) return 'nothing'
+    if (!this.#prepareRoom(hit, wanted.numBlocks)) return 'waits'
+    // Making room may have cost tiers some of it.
+    const found = this.#locate(sequence, hit)
+    if (found === undefined) return 'nothing'
+    const { id, keys, reason } = sequence
+    return this.swapper!.bringBack({ id, keys: keys!, reason }, hit, found) ? 'begun' : 'nothing'
+  }
+
+  /** Whether there is something for `bringBack` to do. */
+  isBelow(sequence: Returner, hit: PrefixHit): boolean {
+    return this.#locate(sequence, hit) !== undefined
+  }
+
+  #locate({ id, keys, maxTokens }: Returner, hit: PrefixHit): TierHit | undefined {
+    if (keys === undefined || this.swapper?.stateOf(id) !== undefined) return undefined
+    return this.swapper?.locate(keys, hit, maxTokens)
+  }
+
+  #prepareRoom(hit: PrefixHit, numBlocks: number): boolean {
+    if (this.swapper === undefined) return true
+    const numFree = this.#pool.numFreeBlocks
+    const isReady = this.swapper.prepareRoom(hit, numBlocks)
+    this.#counts.numEvictedForRoom += this.#pool.numFreeBlocks - numFree
+    return isReady
   }
 
   /** Tokens the sequence's blocks can hold; 0 when it has none. */
@@ -255,6 +315,7 @@ export class KvCacheManager {
 
   /** Gives back all blocks of the sequence; what can be found stays cached. Nothing happens when it has none. */
   free(sequenceId: SequenceId): void {
+    this.swapper?.release(sequenceId)
     const holding = this.#holdings.get(sequenceId)
     if (holding === undefined) return
     this.#holdings.delete(sequenceId)
@@ -271,7 +332,10 @@ export class KvCacheManager {
     if (holding === undefined) return
     const blocks = holding.table.extents.flatMap((extent) => [...blocksOf(extent)])
     // From the end: a block can be forgotten once nothing continues it.
-    for (const block of blocks.toReversed()) this.#cache?.forget(block)
+    for (const block of blocks.toReversed()) {
+      this.swapper?.forget(block)
+      this.#cache?.forget(block)
+    }
     this.free(sequenceId)
   }
 
@@ -295,6 +359,8 @@ export class KvCacheManager {
     this.#cache?.checkInvariants()
     const uses = new Int32Array(this.numBlocks)
     for (const { block } of this.#copySources) uses[block]! += 1
+    for (const block of this.swapper?.heldBlocks() ?? []) uses[block]! += 1
+    this.swapper?.checkInvariants()
     for (const { table } of this.#holdings.values()) {
       let numBlocks = 0
       for (const extent of table.extents) {
@@ -332,13 +398,17 @@ export class KvCacheManager {
   /** Frees cached blocks until `numBlocks` are free, and some more where that makes a long run. */
   #evict(numBlocks: number, expectedGrowth: number): void {
     if (this.#cache === undefined || this.#pool.numCachedBlocks === 0) return
-    while (this.#pool.numFreeBlocks < numBlocks && this.#cache.evict()) this.#counts.numEvictedForRoom += 1
+    while (this.#pool.numFreeBlocks < numBlocks && this.#evictOne(false)) this.#counts.numEvictedForRoom += 1
     const wanted = numBlocks + 2 * expectedGrowth
     const most = Math.min(wanted, Math.floor(this.numBlocks * orderShare))
     for (let count = 0; count < most && this.#pool.longestFreeRun < numBlocks; count += 1) {
-      if (!this.#cache.evict()) return
+      if (!this.#evictOne(true)) return
       this.#counts.numEvictedForOrder += 1
     }
+  }
+
+  #evictOne(isGentle: boolean): boolean {
+    return this.swapper === undefined ? this.#cache!.evict() : this.swapper.evict(isGentle)
   }
 
   #count({ keys, numTokens, numPromptTokens }: Newcomer, numFound: number): void {

@@ -5,6 +5,7 @@ import type { BlockPool } from './block-pool.ts'
 import type { EvictionPolicy } from './eviction/policy.ts'
 import { EvictionQueue } from './eviction-queue.ts'
 import type { Extent } from './extent.ts'
+import { wordsPerKey } from './prefix-hasher.ts'
 import type { PrefixKeys } from './prefix-keys.ts'
 import { SeenKeys } from './seen-keys.ts'
 import { TailBlocks, type TailParent } from './tail-blocks.ts'
@@ -43,6 +44,8 @@ const mostSeenKeys = 2 ** 22
  */
 export class PrefixCache {
   readonly seen: SeenKeys
+  /** Told of every full block that loses its last user. */
+  onCached: ((block: BlockId) => void) | undefined
   readonly #pool: BlockPool
   readonly #policy: EvictionPolicy
   readonly #blockSize: number
@@ -181,13 +184,71 @@ export class PrefixCache {
     return true
   }
 
+  /** The cached block that is worth least; undefined when there is none. */
+  get firstEvictable(): BlockId | undefined {
+    const block = this.#queue.first()
+    return block < 0 ? undefined : toBlockId(block)
+  }
+
+  /** Blocks that may be evicted, in about that order, at most `most`. The cache may not change meanwhile. */
+  *evictable(most: number): Generator<BlockId> {
+    for (let place = 0; place < most; place += 1) {
+      const block = this.#queue.at(place)
+      if (block < 0) return
+      yield toBlockId(block)
+    }
+  }
+
+  /** Frees a cached block that no other one continues. */
+  evictBlock(block: BlockId): void {
+    this.#policy.onEvict?.(this.#queue.priorityOf(block))
+    this.#evictBlock(block)
+  }
+
   /** Frees the cached block that is worth least. False when there is none. */
   evict(): boolean {
-    const block = this.#queue.first()
-    if (block < 0) return false
-    this.#policy.onEvict?.(this.#queue.priorityOf(block))
-    this.#evictBlock(toBlockId(block))
-    return true
+    const block = this.firstEvictable
+    if (block !== undefined) this.evictBlock(block)
+    return block !== undefined
+  }
+
+  /** The key of a full block lies in `words` at `keyOffset`; undefined for a block that has none. */
+  keyOffset(block: BlockId): number | undefined {
+    return this.#index.has(block) ? wordsPerKey * block : undefined
+  }
+
+  /** Valid until the next `insert`. */
+  get words(): Int32Array {
+    return this.#index.words
+  }
+
+  /** The block before; undefined for the first of a sequence. */
+  parentOf(block: BlockId): BlockId | undefined {
+    const parent = this.#parents[block]!
+    return parent < 0 ? undefined : toBlockId(parent)
+  }
+
+  /** A block of the tree and all before it, in token order. */
+  pathTo(last: BlockId): BlockId[] {
+    const path: BlockId[] = []
+    for (let block: BlockId | undefined = last; block !== undefined; block = this.parentOf(block))
+      path.push(block)
+    return path.reverse()
+  }
+
+  /** Keeps blocks from being evicted, without saying that anybody came back for them; parents before children. */
+  hold(blocks: readonly BlockId[]): void {
+    for (const block of blocks) {
+      if (this.#queue.has(block)) this.#queue.remove(block)
+      this.#pool.retain({ start: block, length: 1 })
+    }
+  }
+
+  /** Ends `hold`: they are worth what they were. */
+  unhold(blocks: readonly BlockId[]): void {
+    for (const block of blocks) {
+      this.#pool.release({ start: block, length: 1 }, () => this.#stay(block))
+    }
   }
 
   /** @throws {InvariantError} when tree, index, queue and pool disagree. */
@@ -250,14 +311,20 @@ export class PrefixCache {
   }
 
   #keep(block: BlockId, { step, position, retention }: Release): boolean {
+    const use = { step, position, retention, numReuses: this.#numReuses[block]! }
+    // Another user may have wished it to stay longer.
+    this.#queue.setPriority(block, Math.max(this.#queue.priorityOf(block), this.#policy.priorityOf(use)))
+    return this.#stay(block)
+  }
+
+  /** A block has lost its last user. True when it stays in the cache. */
+  #stay(block: BlockId): boolean {
     if (!this.#index.has(block) && !this.#tails.has(block)) {
       this.#remove(block)
       return false
     }
-    const use = { step, position, retention, numReuses: this.#numReuses[block]! }
-    // Another user may have wished it to stay longer.
-    this.#queue.setPriority(block, Math.max(this.#queue.priorityOf(block), this.#policy.priorityOf(use)))
     if (this.#numChildren[block] === 0) this.#queue.add(block)
+    if (this.#index.has(block)) this.onCached?.(block)
     return true
   }
 

@@ -15,11 +15,14 @@ import type { FinishReason, GenerationRequest } from '../core/request.ts'
 import { toSequenceId, type Micros, type RequestId, type SequenceId } from '../core/units.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import type { PrefixHit } from '../kvcache/prefix-cache.ts'
+import type { Transfer, TransferOutcome } from '../kvcache/transfer.ts'
+import { namespaceOf, tooLong, type Admission } from './admission.ts'
 import type { SchedulingPolicy, Served } from './policy.ts'
 import { Sequence, type SequenceView } from './sequence.ts'
 import { isBeingComputed } from './prefix-sharing.ts'
 import type { BlockCopy, PlanEntry, StepPlan } from './step-plan.ts'
 import type { StepWork } from './step-work.ts'
+import { SwapIns } from './swap-ins.ts'
 import type { WaitReason } from './timeline.ts'
 import { TokenBudget, type TokenBudgetConfig } from './token-budget.ts'
 import type { WaitingQueue } from './waiting-queue.ts'
@@ -37,11 +40,6 @@ export interface SchedulerConfig extends TokenBudgetConfig {
    */
   readonly growthHeadroom?: number | undefined
 }
-
-export type Admission =
-  | { readonly kind: 'added'; readonly sequence: SequenceView }
-  /** The request can never run here. */
-  | { readonly kind: 'rejected'; readonly message: string }
 
 /** What happened to one sequence. */
 export interface SequenceResult {
@@ -82,10 +80,13 @@ export class Scheduler {
   readonly #endTokenIds: ReadonlySet<number>
   readonly #sequences = new Map<RequestId, Sequence>()
   readonly #waiting: WaitingQueue
+  readonly #swapIns: SwapIns
   /** In order of admission. Each has blocks for all its tokens, except perhaps the one sampled last. */
   readonly #running: Sequence[] = []
   #finishedOutside: SequenceResult[] = []
   #waitReason: WaitReason | undefined
+  /** Preempted since the last plan. */
+  #untold: SequenceId[] = []
   #inFlight: StepPlan | undefined
   #work: StepWork = { numDecodes: 0, numPrefillTokens: 0, attendedKeys: 0 }
   #nextSequence = 1
@@ -102,15 +103,17 @@ export class Scheduler {
     this.#maxLength = Math.min(config.maxModelLen, kv.numTokenSlots)
     this.#endTokenIds = new Set(config.endTokenIds)
     this.#waiting = policy.createQueue()
+    this.#swapIns = new SwapIns(kv)
+    if (kv.swapper !== undefined) kv.swapper.recomputeTime = this.#budget.learnPrefillTime()
   }
 
   get numRunning(): number {
     return this.#running.length
   }
 
-  /** Preempted sequences included. */
+  /** Preempted sequences included, and those whose blocks are on their way. */
   get numWaiting(): number {
-    return this.#waiting.size
+    return this.#waiting.size + this.#swapIns.size
   }
 
   get numPreemptionsTotal(): number {
@@ -119,7 +122,7 @@ export class Scheduler {
 
   /** What kept the first in line from running in the last plan; undefined when nobody waits. */
   get waitReason(): WaitReason | undefined {
-    return this.#waiting.size === 0 ? undefined : this.#waitReason
+    return this.numWaiting === 0 ? undefined : (this.#waitReason ?? 'swap')
   }
 
   /** Nothing runs, nothing waits, nothing is left to report. */
@@ -166,12 +169,25 @@ export class Scheduler {
     return finished
   }
 
+  /** Moves between the pool and the tiers below it, to be carried out while steps go on. Each is handed out once. */
+  takeTransfers(): readonly Transfer[] {
+    return this.#swapIns.takeTransfers()
+  }
+
+  /** What came of a transfer; not while a step is in flight. */
+  finishTransfer(outcome: TransferOutcome): void {
+    invariant(this.#inFlight === undefined, 'a transfer ends between steps')
+    const sequence = this.#swapIns.finish(outcome)
+    if (sequence !== undefined) this.#waiting.add(sequence)
+  }
+
   schedule(now: Micros): StepPlan | undefined {
     invariant(this.#inFlight === undefined, 'one step at a time')
     this.#budget.begin(this.#policy.stepTarget?.(this.#running))
     const preempted = this.#growRunning()
     // What a preemption has just freed is for those that run on.
     const mayAdmit = preempted.length === 0
+    if (mayAdmit) this.#beginSwapIns(now)
     const heir = mayAdmit ? this.#yieldPlaces(preempted, now) : undefined
     const entries: PlanEntry[] = []
     const copies: BlockCopy[] = []
@@ -187,10 +203,13 @@ export class Scheduler {
     this.#waitReason = mayAdmit
       ? this.#admitWaiting({ entries, copies }, now, { heir, preempted })
       : 'preemption'
+    this.#kv.swapper?.tidy()
+    this.#untold.push(...preempted)
     if (entries.length === 0) return undefined
     this.#work = this.#budget.work
     const numTokens = this.#work.numDecodes + this.#work.numPrefillTokens
-    this.#inFlight = { step: ++this.#step, entries, numTokens, preempted, copies }
+    this.#inFlight = { step: ++this.#step, entries, numTokens, preempted: this.#untold, copies }
+    this.#untold = []
     return this.#inFlight
   }
 
@@ -229,11 +248,11 @@ export class Scheduler {
   checkInvariants(): void {
     this.#kv.checkInvariants()
     this.#waiting.checkInvariants()
-    const count = this.#running.length + this.#waiting.size
+    const count = this.#running.length + this.numWaiting
     invariant(count === this.#sequences.size, `${count} in queues, ${this.#sequences.size} known`)
     invariant(this.#running.length <= this.#maxNumSeqs, `${this.#running.length} sequences run`)
     invariant(this.#kv.numSequences === this.#running.length, 'somebody holds blocks who does not run')
-    for (const { id, status, numComputedTokens } of this.#waiting.values()) {
+    for (const { id, status, numComputedTokens } of [...this.#waiting.values(), ...this.#swapIns.values()]) {
       invariant(status === 'waiting' || status === 'preempted', `sequence ${id} waits and is ${status}`)
       invariant(numComputedTokens === 0, `sequence ${id} waits and has KV`)
     }
@@ -261,6 +280,7 @@ export class Scheduler {
         sequence.status === 'running' &&
         !this.#kv.grow(sequence.id, sequence.tokens.length, sequence.maxLength)
       ) {
+        if (this.#kv.swapper?.releaseOthers(undefined)) continue
         const picked = this.#policy.pickVictim(this.#running) ?? sequence
         const victimIndex = this.#running.findIndex(({ id }) => id === picked.id)
         invariant(victimIndex >= 0, `policy ${this.#policy.name} picked a victim that does not run`)
@@ -334,8 +354,12 @@ export class Scheduler {
       const hit = this.#findPrefix(sequence)
       const reason = this.#obstacleTo(sequence, hit)
       if (reason !== undefined) return reason
+      const swapIn = this.#beginSwapIn(sequence, hit)
+      if (swapIn === 'begun') continue
+      if (swapIn === 'waits' || !this.#kv.prepareStart(hit, sequence.tokens.length)) return 'swap'
       this.#waiting.remove(sequence)
-      this.#admit(sequence, hit, now, draft.copies)
+      // What made room may have cost it the tail.
+      this.#admit(sequence, this.#findPrefix(sequence), now, draft.copies)
       this.#planChunk(sequence, draft.entries)
     }
     return 'places'
@@ -348,6 +372,21 @@ export class Scheduler {
     if (!this.#hasRoomFor(sequence, hit)) return 'memory'
     const isShared = isBeingComputed(sequence, hit, this.#running, this.#kv.blockSize)
     return isShared ? 'shared-prefix' : undefined
+  }
+
+  /** Brings back early what those next in line will need, also while there is no place for them. */
+  #beginSwapIns(now: Micros): void {
+    if (this.#kv.swapper === undefined) return
+    for (let next = this.#waiting.peek(now); next !== undefined; next = this.#waiting.peek(now)) {
+      const hit = this.#findPrefix(next)
+      if (!this.#hasRoomFor(next, hit) || this.#beginSwapIn(next, hit) !== 'begun') return
+    }
+  }
+
+  #beginSwapIn(sequence: Sequence, hit: PrefixHit): 'nothing' | 'waits' | 'begun' {
+    const begun = this.#swapIns.begin(sequence, hit)
+    if (begun === 'begun') this.#waiting.remove(sequence)
+    return begun
   }
 
   #admit(sequence: Sequence, hit: PrefixHit, now: Micros, copies: BlockCopy[]): void {
@@ -380,7 +419,13 @@ export class Scheduler {
     return this.#kv.findPrefix(keys, tokens.length - 1)
   }
 
+  /** What came back for others behind it in the line is in nobody's way. */
   #hasRoomFor(sequence: Sequence, hit: PrefixHit): boolean {
+    if (this.#fits(sequence, hit)) return true
+    return this.#kv.swapper?.releaseOthers(sequence.id) === true && this.#fits(sequence, hit)
+  }
+
+  #fits(sequence: Sequence, hit: PrefixHit): boolean {
     const kv = this.#kv
     const length = sequence.tokens.length
     if (this.#running.length === 0) return kv.canStart(hit, length)
@@ -448,15 +493,10 @@ export class Scheduler {
 
   #finishOutside(sequence: Sequence, reason: FinishReason): void {
     if (sequence.status === 'running') this.#running.splice(this.#running.indexOf(sequence), 1)
-    else this.#waiting.remove(sequence)
+    else if (!this.#swapIns.cancel(sequence)) this.#waiting.remove(sequence)
     this.#finishedOutside.push(this.#finish(sequence, reason, undefined))
     this.#policy.onFinished?.(sequence)
   }
-}
-
-/** Sequences of one namespace share KV. */
-function namespaceOf({ cacheSalt }: GenerationRequest): string {
-  return cacheSalt === undefined ? '' : `salt:${cacheSalt}`
 }
 
 /** Keeps the order of those that go on. */
@@ -466,11 +506,4 @@ function dropFinished(running: Sequence[]): void {
     if (sequence.status !== 'finished') running[numKept++] = sequence
   }
   running.length = numKept
-}
-
-function tooLong(numPrompt: number, maxLength: number): string {
-  return (
-    `The prompt has ${numPrompt} tokens; at most ${maxLength - 1} fit beside one generated token. ` +
-    `It is ${numPrompt + 1 - maxLength} tokens too long.`
-  )
 }

@@ -23,7 +23,7 @@ export interface StepPlan {
   readonly step: number
   readonly entries: readonly PlanEntry[]
   readonly numTokens: number
-  /** Sequences that lost their blocks in this step and went back to waiting. */
+  /** Sequences that lost their blocks since the last step and went back to waiting; some may be here again. */
   readonly preempted: readonly SequenceId[]
   /**
    * Done before anything is computed, in any order: no block is the target of two, or the source of one and the

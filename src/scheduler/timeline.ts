@@ -15,6 +15,8 @@ export type WaitReason =
   | 'stream-targets'
   | 'shared-prefix'
   | 'preemption'
+  /** Blocks are on their way between the pool and the tiers below it. */
+  | 'swap'
 
 export const waitReasons: readonly WaitReason[] = [
   'places',
@@ -23,6 +25,7 @@ export const waitReasons: readonly WaitReason[] = [
   'stream-targets',
   'shared-prefix',
   'preemption',
+  'swap',
 ]
 
 /**

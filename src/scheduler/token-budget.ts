@@ -86,6 +86,24 @@ export class TokenBudget {
     return this.#costs.predict({ ...together, attendedKeys }) <= this.#streamTarget
   }
 
+  /**
+   * Predicts what computing tokens at a position adds to a step, in microseconds; undefined before any prompt was
+   * seen. From now on it learns from every step.
+   */
+  learnPrefillTime(): (position: number, numTokens: number) => number | undefined {
+    this.#learns = true
+    return (position, numTokens) => {
+      if (this.#mostPrefillSeen === 0) return undefined
+      const nothing = { numDecodes: 0, numPrefillTokens: 0, attendedKeys: 0 }
+      const work = {
+        numDecodes: 0,
+        numPrefillTokens: numTokens,
+        attendedKeys: keysAttended(position, numTokens),
+      }
+      return this.#costs.predict(work) - this.#costs.predict(nothing)
+    }
+  }
+
   take(position: number, numTokens: number, isDecode: boolean): void {
     if (isDecode) this.#numDecodes += 1
     else this.#numPrefillTokens += numTokens

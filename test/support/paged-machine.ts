@@ -15,6 +15,15 @@ export class PagedMachine {
     this.#slots = new Int32Array(numBlocks * blockSize)
   }
 
+  /** What the slots of a block hold. */
+  readBlock(block: number): readonly number[] {
+    return [...this.#slots.subarray(block * this.#blockSize, (block + 1) * this.#blockSize)]
+  }
+
+  writeBlock(block: number, content: readonly number[]): void {
+    this.#slots.set(content, block * this.#blockSize)
+  }
+
   /** The next token of each entry that samples. */
   execute(plan: StepPlan): (number | undefined)[] {
     for (const { from, to, numTokens } of plan.copies) {

@@ -2,14 +2,19 @@ import fc from 'fast-check'
 import { expect } from 'vitest'
 import type { FinishReason, GenerationRequest } from '../../src/core/request.ts'
 import { micros, toRequestId, type RequestId, type SequenceId } from '../../src/core/units.ts'
+import { RandomStream } from '../../src/core/random.ts'
+import type { SwapperConfig } from '../../src/kvcache/block-swapper.ts'
 import { evictionNames, evictionPolicies, type EvictionName } from '../../src/kvcache/eviction/index.ts'
 import { KvCacheManager } from '../../src/kvcache/kv-cache-manager.ts'
 import type { KvStats } from '../../src/kvcache/kv-stats.ts'
+import { KvTiers } from '../../src/kvcache/kv-tiers.ts'
+import type { SwapStats } from '../../src/kvcache/swap-stats.ts'
 import type { SchedulingPolicy } from '../../src/scheduler/policy.ts'
 import { Scheduler, type SequenceResult } from '../../src/scheduler/scheduler.ts'
 import type { StepPlan } from '../../src/scheduler/step-plan.ts'
 import { createRequest } from './generate.ts'
 import { nextTokenAlone, PagedMachine } from './paged-machine.ts'
+import { TierMachine, type TierFaults } from './tier-machine.ts'
 
 const blockSize = 4
 const maxModelLen = 100
@@ -25,6 +30,14 @@ export interface Scenario {
   readonly growthHeadroom: number | undefined
   /** Undefined: nothing is kept beyond the sequence that computed it. */
   readonly eviction: EvictionName | undefined
+  /** Only with a prefix cache. */
+  readonly tiers: TierScenario | undefined
+}
+
+export interface TierScenario extends TierFaults {
+  readonly numSlots: readonly number[]
+  readonly keepsAll: boolean
+  readonly seed: number
 }
 
 export interface Arrival {
@@ -85,6 +98,18 @@ const arrivals = fc
     }),
   )
 
+export const tierScenarios: fc.Arbitrary<TierScenario> = fc.record({
+  numSlots: fc.array(fc.oneof(fc.integer({ min: 1, max: 12 }), fc.constant(200)), {
+    minLength: 1,
+    maxLength: 2,
+  }),
+  keepsAll: fc.boolean(),
+  seed: fc.nat(),
+  writing: fc.constantFrom(0, 0, 0, 0.05, 1),
+  reading: fc.constantFrom(0, 0, 0, 0.1, 1),
+  mostSteps: fc.constantFrom(0, 1, 3, 20),
+})
+
 export const scenarios: fc.Arbitrary<Scenario> = fc.record({
   arrivals,
   // 32 tokens at least: every prompt fits alone.
@@ -94,6 +119,7 @@ export const scenarios: fc.Arbitrary<Scenario> = fc.record({
   maxTbtMicros: fc.constantFrom(undefined, 1, 3000, 100_000),
   growthHeadroom: fc.constantFrom(undefined, 0, 0, 4),
   eviction: fc.constantFrom(undefined, ...evictionNames, ...evictionNames),
+  tiers: fc.option(tierScenarios, { nil: undefined, freq: 2 }),
 })
 
 export function requestOf(index: number, from: Arrival): GenerationRequest {
@@ -149,6 +175,7 @@ export class SchedulerRun {
   readonly #scheduler: Scheduler
   readonly #kv: KvCacheManager
   readonly #machine: PagedMachine
+  #tiers: TierMachine | undefined
   readonly #numComputed = new Map<number, number>()
   readonly #generated = new Map<RequestId, number[]>()
   /** Sequences that have all their KV but for the last token: they get the next token in every step. */
@@ -158,9 +185,10 @@ export class SchedulerRun {
   constructor(scenario: Scenario, policy: SchedulingPolicy) {
     this.#scenario = scenario
     const { numBlocks, eviction } = scenario
-    const prefixCache = eviction && { eviction: evictionPolicies[eviction](), seed: 1 }
-    this.#kv = new KvCacheManager({ numBlocks, blockSize }, prefixCache)
     this.#machine = new PagedMachine(numBlocks, blockSize)
+    const swapper = scenario.tiers && this.#swapperOf(scenario.tiers)
+    const prefixCache = eviction && { eviction: evictionPolicies[eviction](), seed: 1, swapper }
+    this.#kv = new KvCacheManager({ numBlocks, blockSize }, prefixCache)
     this.#scheduler = new Scheduler({ ...scenario, maxModelLen, endTokenIds: [endToken] }, this.#kv, policy)
   }
 
@@ -177,6 +205,10 @@ export class SchedulerRun {
     return this.#generated.get(id) ?? []
   }
 
+  get swapStats(): SwapStats | undefined {
+    return this.#kv.swapper?.stats
+  }
+
   toEnd(): void {
     const { arrivals, numBlocks } = this.#scenario
     const lastEvent = Math.max(...arrivals.map(({ atStep, cancelAfter = 0 }) => atStep + cancelAfter))
@@ -189,6 +221,8 @@ export class SchedulerRun {
       this.#step += 1
       check(this.#step < 20_000, 'somebody waits for ever')
     }
+    while (this.#tiers !== undefined && this.#tiers.numUnderWay > 0) this.#finishTransfers()
+    this.#scheduler.checkInvariants()
     expect(this.#kv.numAvailableBlocks).toBe(numBlocks)
     if (this.#scenario.eviction === undefined) expect(this.#kv.numCachedBlocks).toBe(0)
     expect(this.ended.size).toBe(arrivals.length)
@@ -208,9 +242,23 @@ export class SchedulerRun {
     }
   }
 
+  #swapperOf({ numSlots, keepsAll, seed, ...faults }: TierScenario): SwapperConfig {
+    this.#tiers = new TierMachine(this.#machine, numSlots.length, new RandomStream(seed), faults)
+    const sizes = numSlots.map((count, index) => ({ name: `tier ${index}`, numSlots: count }))
+    return { tiers: new KvTiers(sizes, 1), keepsAll }
+  }
+
+  #finishTransfers(): void {
+    for (const outcome of this.#tiers?.advance() ?? []) this.#scheduler.finishTransfer(outcome)
+    this.#tiers?.start(this.#scheduler.takeTransfers())
+  }
+
   #runStep(): void {
+    this.#finishTransfers()
     const plan = this.#scheduler.schedule(micros(this.#step))
+    this.#tiers?.start(this.#scheduler.takeTransfers())
     if (!plan) {
+      if (this.#tiers !== undefined && this.#tiers.numUnderWay > 0) return
       const { numRunning, numWaiting } = this.#scheduler
       check(numRunning + numWaiting === 0, 'nothing is planned while somebody is there')
       return
@@ -234,7 +282,7 @@ export class SchedulerRun {
       this.#streaming.delete(id)
     }
     const ids = entries.map(({ sequenceId }) => sequenceId)
-    const isOnce = new Set([...ids, ...preempted]).size === ids.length + preempted.length
+    const isOnce = new Set(ids).size === ids.length && new Set(preempted).size === preempted.length
     check(isOnce, 'a plan names a sequence twice')
     const longest = entries.findIndex(({ tokens }) => tokens.length > 1)
     const first = new Set(longest < 0 ? ids : ids.slice(0, longest))

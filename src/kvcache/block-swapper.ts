@@ -1,0 +1,423 @@
+/**
+ * Moves blocks between the pool and the tiers below it: writes out what will have to go, brings back what comes next,
+ * and sees to it that a block on its way is neither freed nor given away. It decides by predicted time whether moving
+ * a block is worth it. What is to be moved comes out as data (`takeTransfers`), what came of it goes in (`finish`).
+ * Laws: blocks of a transfer, and all before them, are held by it; what a tier has is never written again.
+ */
+import { invariant } from '../core/errors.ts'
+import { toBlockId, type BlockId, type SequenceId } from '../core/units.ts'
+import type { BlockPool } from './block-pool.ts'
+import type { Extent } from './extent.ts'
+import { slotPriority, type KvTiers, type TierHit } from './kv-tiers.ts'
+import type { PrefixCache, PrefixHit } from './prefix-cache.ts'
+import { wordsPerKey } from './prefix-hasher.ts'
+import type { PrefixKeys } from './prefix-keys.ts'
+import { SwapCounts, type SwapStats } from './swap-stats.ts'
+import { noSlot, type Transfer, type TransferOutcome, type TransferReason } from './transfer.ts'
+
+export interface SwapperConfig {
+  readonly tiers: KvTiers
+  /** Write out whatever is cached, so that it outlives the process. */
+  readonly keepsAll: boolean
+}
+
+export interface SwapperParts extends SwapperConfig {
+  readonly pool: BlockPool
+  readonly cache: PrefixCache
+  readonly blockSize: number
+  /** The step that counts as now. */
+  readonly now: () => number
+}
+
+/** Predicts how long it takes to compute tokens at a position again; undefined while nobody knows. */
+export type RecomputeTime = (position: number, numTokens: number) => number | undefined
+
+/** For whom blocks come back. */
+export interface Bringing {
+  readonly id: SequenceId
+  readonly keys: PrefixKeys
+  readonly reason: TransferReason
+}
+
+interface Leaving {
+  readonly transfer: Transfer
+  /** The blocks on their way and all before them. */
+  readonly path: readonly BlockId[]
+  readonly words: Int32Array
+}
+
+interface Arriving {
+  readonly transfer: Transfer
+  readonly sequenceId: SequenceId
+  readonly keys: PrefixKeys
+  /** Blocks of the sequence that are there and cannot go: first those that were in the pool, then those that came. */
+  readonly held: BlockId[]
+  readonly blocks: readonly BlockId[]
+  isUnderWay: boolean
+  /** Nobody waits for it any more. */
+  isAbandoned: boolean
+}
+
+/** Blocks of one transfer out: more would keep too much from others at once. */
+const mostBlocksOut = 64
+/** Transfers under way at once for the sake of what outlives the process. */
+const mostKeeping = 2
+/** Room that is looked for behind blocks that come back, for those that follow. */
+const growthBlocks = 16
+/** Blocks for eviction that are looked at for one that may go at once. */
+const mostLookedAt = 32
+
+export class BlockSwapper {
+  /** To be set by whoever knows; without it, moving always counts as worth it. */
+  recomputeTime: RecomputeTime = () => undefined
+  readonly #parts: SwapperParts
+  readonly #counts: SwapCounts
+  readonly #leaving = new Map<number, Leaving>()
+  readonly #arriving = new Map<SequenceId, Arriving>()
+  #transfers: Transfer[] = []
+  /** Cached blocks that may have to be written so that they outlive the process. */
+  #unkept: BlockId[] = []
+  #nextTransfer = 1
+
+  constructor(parts: SwapperParts) {
+    this.#parts = parts
+    this.#counts = new SwapCounts(parts.tiers.names)
+    if (parts.keepsAll) parts.cache.onCached = (block) => this.#unkept.push(block)
+  }
+
+  get stats(): SwapStats {
+    return this.#counts.snapshot()
+  }
+
+  /** Nothing is left to be written for its own sake. */
+  get isKept(): boolean {
+    return this.#unkept.length === 0 || this.#parts.tiers.isReadOnly
+  }
+
+  /** Transfers whose outcome is not known yet. */
+  get numUnderWay(): number {
+    let count = this.#leaving.size
+    for (const { isUnderWay } of this.#arriving.values()) if (isUnderWay) count += 1
+    return count
+  }
+
+  /** Blocks that transfers hold, each as often as it is held. */
+  *heldBlocks(): Generator<BlockId> {
+    for (const { path } of this.#leaving.values()) yield* path
+    for (const { held, blocks, isUnderWay } of this.#arriving.values()) {
+      yield* held
+      if (isUnderWay) yield* blocks
+    }
+  }
+
+  /** Hands out each transfer once: they are to be carried out from now on, in any order. */
+  takeTransfers(): readonly Transfer[] {
+    const transfers = this.#transfers
+    if (transfers.length > 0) this.#transfers = []
+    return transfers
+  }
+
+  /** Once a step: sees to it that some blocks can be had at once. */
+  tidy(): void {
+    this.#keepAll()
+    if (this.#leaving.size > 0 || this.#parts.tiers.isReadOnly) return
+    const { pool, cache } = this.#parts
+    const wanted = Math.min(mostBlocksOut, Math.ceil(pool.numBlocks / 16))
+    let numReady = pool.numFreeBlocks
+    if (numReady >= wanted || pool.numCachedBlocks === 0) return
+    for (const block of [...cache.evictable(mostLookedAt)]) {
+      if (this.#mayGo(block)) numReady += this.#numReadyAbove(block, wanted - numReady)
+      else numReady += this.#writeOut(block, wanted - numReady, 'room')
+      if (numReady >= wanted) return
+    }
+  }
+
+  /**
+   * Frees a cached block, rather one that a tier has. False when there is none, or, with `isGentle`, when it would
+   * cost something.
+   */
+  evict(isGentle = false): boolean {
+    const { cache } = this.#parts
+    for (const block of cache.evictable(mostLookedAt)) {
+      if (!this.#mayGo(block)) continue
+      this.#drop(block)
+      return true
+    }
+    const first = cache.firstEvictable
+    if (first === undefined || isGentle) return false
+    this.#counts.numHurried += 1
+    cache.evictBlock(first)
+    return true
+  }
+
+  /**
+   * Frees blocks until `count` are free, writing out first what is worth it. False when that is still under way: ask
+   * again when a transfer is done. Nothing of `hit` is freed.
+   */
+  prepareRoom(hit: PrefixHit, count: number): boolean {
+    const { pool, cache } = this.#parts
+    if (pool.numFreeBlocks >= count) return true
+    const path = hit.numBlocks > 0 ? cache.pathTo(toBlockId(hit.lastBlock)) : []
+    cache.hold(path)
+    while (pool.numFreeBlocks < count && this.#makeRoom(count));
+    cache.unhold(path)
+    return pool.numFreeBlocks >= count
+  }
+
+  /** What tiers have of a sequence beyond a hit in the pool, if reading it is worth it. */
+  locate(keys: PrefixKeys, hit: PrefixHit, maxTokens: number): TierHit | undefined {
+    const { tiers, blockSize } = this.#parts
+    const found = tiers.locate(keys, hit.numBlocks, Math.floor(maxTokens / blockSize))
+    if (found.numBlocks === 0) return undefined
+    const numTokens = (hit.numBlocks + found.numBlocks) * blockSize - hit.numTokens
+    const recompute = this.recomputeTime(hit.numTokens, numTokens)
+    return recompute === undefined || tiers.readMicros(found) < recompute ? found : undefined
+  }
+
+  /** Begins to bring blocks back for a sequence; they and those of the hit stay until `release`. */
+  bringBack({ id, keys, reason }: Bringing, hit: PrefixHit, found: TierHit): boolean {
+    const { pool, cache, tiers } = this.#parts
+    const sequenceId = id
+    invariant(!this.#arriving.has(sequenceId), `sequence ${sequenceId} is brought back twice`)
+    const after = hit.numBlocks > 0 ? toBlockId(hit.lastBlock) : undefined
+    const extents = pool.allocate({ numBlocks: found.numBlocks, after, expectedGrowth: growthBlocks })
+    if (extents === undefined) return false
+    const held = after === undefined ? [] : cache.pathTo(after)
+    cache.hold(held)
+    tiers.pin(found)
+    const seals = Array.from({ length: found.numBlocks }, (_, index) => {
+      const at = keys.offsetOf(hit.numBlocks + index)
+      return keys.words[at]!
+    })
+    const transfer = this.#issue({ kind: 'in', reason, extents, seals, slots: found.slots })
+    const blocks = extents.flatMap(blocksOf)
+    this.#arriving.set(sequenceId, {
+      transfer,
+      sequenceId,
+      keys,
+      held,
+      blocks,
+      isUnderWay: true,
+      isAbandoned: false,
+    })
+    return true
+  }
+
+  /** Whether blocks are on their way for the sequence, or wait for it. */
+  stateOf(sequenceId: SequenceId): 'arriving' | 'there' | undefined {
+    const arriving = this.#arriving.get(sequenceId)
+    return arriving && (arriving.isUnderWay ? 'arriving' : 'there')
+  }
+
+  /** Nobody waits for the sequence's blocks any more: they may go when they are there. */
+  release(sequenceId: SequenceId): void {
+    const arriving = this.#arriving.get(sequenceId)
+    if (arriving === undefined) return
+    arriving.isAbandoned = true
+    if (arriving.isUnderWay) return
+    this.#arriving.delete(sequenceId)
+    const { cache, blockSize, now } = this.#parts
+    for (let depth = arriving.held.length - 1; depth >= 0; depth -= 1) {
+      cache.letGo(arriving.held[depth]!, { step: now(), position: depth * blockSize, retention: 1 })
+    }
+  }
+
+  /** Releases what is there for others than the sequence. False when there was nothing. */
+  releaseOthers(sequenceId: SequenceId | undefined): boolean {
+    const others = [...this.#arriving.values()].filter(
+      (arriving) => !arriving.isUnderWay && arriving.sequenceId !== sequenceId,
+    )
+    for (const arriving of others) this.release(arriving.sequenceId)
+    return others.length > 0
+  }
+
+  /** What came of a transfer. Returns the sequence that waited for it. */
+  finish(outcome: TransferOutcome): SequenceId | undefined {
+    const leaving = this.#leaving.get(outcome.id)
+    if (leaving !== undefined) {
+      this.#finishLeaving(leaving, outcome)
+      return undefined
+    }
+    const arriving = [...this.#arriving.values()].find(({ transfer }) => transfer.id === outcome.id)
+    invariant(arriving !== undefined && arriving.isUnderWay, `transfer ${outcome.id} is not under way`)
+    this.#finishArriving(arriving, outcome)
+    return arriving.isAbandoned ? undefined : arriving.sequenceId
+  }
+
+  /** The content of a block is in doubt: no tier may have it. */
+  forget(block: BlockId): void {
+    const { cache, tiers } = this.#parts
+    const at = cache.keyOffset(block)
+    if (at !== undefined) tiers.forget(cache.words, at)
+  }
+
+  /** @throws {InvariantError} when transfers and slots disagree. */
+  checkInvariants(): void {
+    const arriving = [...this.#arriving.values()].filter(({ isUnderWay }) => isUnderWay)
+    const leaving = [...this.#leaving.values()]
+    this.#parts.tiers.checkInvariants([...arriving, ...leaving].map(({ transfer }) => transfer))
+  }
+
+  /** How many blocks up from `last` could go one after the other, at most `most`; one at least. */
+  #numReadyAbove(last: BlockId, most: number): number {
+    const { cache, pool, tiers } = this.#parts
+    let count = 1
+    for (
+      let block = cache.parentOf(last);
+      block !== undefined && count < most;
+      block = cache.parentOf(block)
+    ) {
+      if (pool.stateOf(block) !== 'cached' || !tiers.has(cache.words, cache.keyOffset(block)!)) break
+      count += 1
+    }
+    return count
+  }
+
+  /** Takes one step towards `count` free blocks. False when there is nothing to be done at once. */
+  #makeRoom(count: number): boolean {
+    const { cache, pool } = this.#parts
+    const wanted = count - pool.numFreeBlocks
+    let numLeaving = 0
+    for (const { transfer } of this.#leaving.values()) numLeaving += transfer.numBlocks
+    for (const block of [...cache.evictable(mostLookedAt)]) {
+      if (this.#mayGo(block)) {
+        this.#drop(block)
+        return true
+      }
+      if (numLeaving >= wanted) continue
+      numLeaving += this.#writeOut(block, wanted - numLeaving, 'room')
+      if (pool.stateOf(block) === 'owned') continue
+      // No tier has room for it: waiting would not help.
+      this.#counts.numHurried += 1
+      cache.evictBlock(block)
+      return true
+    }
+    return false
+  }
+
+  /** Whether evicting the block costs nothing, or less than moving it. */
+  #mayGo(block: BlockId): boolean {
+    const { cache, tiers } = this.#parts
+    const at = cache.keyOffset(block)
+    if (at === undefined || tiers.isReadOnly || tiers.has(cache.words, at)) return true
+    return !this.#isWorthMoving(cache.pathTo(block).length - 1, 1)
+  }
+
+  /** Moving a block costs its share of a usual transfer. */
+  #isWorthMoving(depth: number, numBlocks: number): boolean {
+    const { tiers, blockSize } = this.#parts
+    const recompute = this.recomputeTime(depth * blockSize, numBlocks * blockSize)
+    if (recompute === undefined) return true
+    return (tiers.roundTripMicros(mostBlocksOut) * numBlocks) / mostBlocksOut < recompute
+  }
+
+  #drop(block: BlockId): void {
+    const { cache, tiers } = this.#parts
+    const at = cache.keyOffset(block)
+    if (at === undefined) this.#counts.numPartial += 1
+    else if (tiers.has(cache.words, at)) this.#counts.numClean += 1
+    else this.#counts.numCheap += 1
+    cache.evictBlock(block)
+  }
+
+  #keepAll(): void {
+    const { cache, pool, tiers } = this.#parts
+    while (this.#unkept.length > 0 && this.#leaving.size < mostKeeping && !tiers.isReadOnly) {
+      const block = this.#unkept.pop()!
+      const at = cache.keyOffset(block)
+      if (at === undefined || pool.stateOf(block) !== 'cached' || tiers.has(cache.words, at)) continue
+      this.#writeOut(block, mostBlocksOut, 'keep')
+    }
+  }
+
+  /** Begins to write out a cached block, and those before it that are in no tier. Returns how many. */
+  #writeOut(last: BlockId, wanted: number, reason: TransferReason): number {
+    const { cache, tiers, pool } = this.#parts
+    const path = cache.pathTo(last)
+    let start = path.length
+    const isDirty = (block: BlockId) =>
+      pool.stateOf(block) === 'cached' && !tiers.has(cache.words, cache.keyOffset(block)!)
+    while (start > 0 && isDirty(path[start - 1]!)) start -= 1
+    // Those before them stay as well, or these would be of no use.
+    for (let depth = 0; depth < start; depth += 1) {
+      tiers.touch(cache.words, cache.keyOffset(path[depth]!)!, slotPriority(this.#parts.now(), depth))
+    }
+    const most = Math.min(mostBlocksOut, Math.max(wanted, 8))
+    const from = reason === 'keep' ? start : Math.max(start, path.length - most)
+    const slots = tiers.allocate(Math.min(path.length - from, mostBlocksOut))
+    const numBlocks = Math.max(...slots.map((row) => row.filter((slot) => slot !== noSlot).length))
+    if (numBlocks === 0) return 0
+    const moved = path.slice(from, from + numBlocks)
+    if (from + numBlocks < path.length && reason === 'keep') this.#unkept.push(last)
+    const words = new Int32Array(numBlocks * wordsPerKey)
+    moved.forEach((block, index) => {
+      const at = cache.keyOffset(block)!
+      words.set(cache.words.subarray(at, at + wordsPerKey), index * wordsPerKey)
+    })
+    const held = path.slice(0, from + numBlocks)
+    cache.hold(held)
+    const seals = moved.map((_, index) => words[index * wordsPerKey]!)
+    const transfer = this.#issue({
+      kind: 'out',
+      reason,
+      extents: toExtents(moved),
+      seals,
+      slots: slots.map((row) => row.slice(0, numBlocks)),
+    })
+    this.#leaving.set(transfer.id, { transfer, path: held, words })
+    return numBlocks
+  }
+
+  #issue(content: Omit<Transfer, 'id' | 'numBlocks'>): Transfer {
+    const transfer = { id: this.#nextTransfer++, numBlocks: content.seals.length, ...content }
+    this.#transfers.push(transfer)
+    return transfer
+  }
+
+  #finishLeaving({ transfer, path, words }: Leaving, outcome: TransferOutcome): void {
+    const { cache, tiers } = this.#parts
+    this.#leaving.delete(transfer.id)
+    const firstDepth = path.length - transfer.numBlocks
+    tiers.noteWritten(transfer.slots, words, wordsPerKey, outcome, (block) =>
+      slotPriority(this.#parts.now(), firstDepth + block),
+    )
+    this.#counts.noteMoved(transfer, outcome, tiers.bytesPerBlock)
+    cache.unhold(path.toReversed())
+  }
+
+  #finishArriving(arriving: Arriving, outcome: TransferOutcome): void {
+    const { cache, pool, tiers } = this.#parts
+    const { transfer, keys, held, blocks, sequenceId } = arriving
+    const firstDepth = held.length
+    tiers.noteRead(transfer.slots, outcome, (block) => slotPriority(this.#parts.now(), firstDepth + block))
+    this.#counts.noteMoved(transfer, outcome, tiers.bytesPerBlock)
+    const isThere = (index: number) => outcome.isDone.some((isDone) => isDone[index])
+    let numGood = 0
+    while (numGood < blocks.length && isThere(numGood)) numGood += 1
+    blocks.forEach((own, index) => {
+      if (index >= numGood) return pool.release({ start: own, length: 1 })
+      const known = cache.insert(own, held.at(-1) ?? -1, keys, firstDepth + index)
+      held.push(known)
+      if (known === own) return
+      // Somebody computed it meanwhile.
+      cache.hold([known])
+      pool.release({ start: own, length: 1 })
+    })
+    arriving.isUnderWay = false
+    if (arriving.isAbandoned) this.release(sequenceId)
+  }
+}
+
+function blocksOf({ start, length }: Extent): BlockId[] {
+  return Array.from({ length }, (_, offset) => toBlockId(start + offset))
+}
+
+function toExtents(blocks: readonly BlockId[]): Extent[] {
+  const extents: { start: BlockId; length: number }[] = []
+  for (const block of blocks) {
+    const last = extents.at(-1)
+    if (last !== undefined && last.start + last.length === block) last.length += 1
+    else extents.push({ start: block, length: 1 })
+  }
+  return extents
+}
