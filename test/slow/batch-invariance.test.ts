@@ -1,6 +1,6 @@
 /**
  * The same requests alone, and together in random order, with random chunk sizes, random cancellations and a pool so
- * small that sequences are preempted all the time. With `batchInvariant` the answers must be the same tokens, exactly.
+ * small that sequences are preempted all the time; with and without a prefix cache that they share. With `batchInvariant` the answers must be the same tokens, exactly.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,6 +10,7 @@ import { RandomStream } from '../../src/core/random.ts'
 import { toRequestId } from '../../src/core/units.ts'
 import { InProcessClient } from '../../src/engine/in-process-client.ts'
 import type { GgmlExecutorOptions } from '../../src/executor/executor-options.ts'
+import { evictionNames, type EvictionName } from '../../src/kvcache/eviction/index.ts'
 import { makeModel } from '../../tools/make-model.ts'
 import { generate } from '../support/generate.ts'
 import { testExecutorOptions } from '../support/single-sequence.ts'
@@ -24,10 +25,17 @@ const vocabSize = 2000
 
 function promptsOf(seed: number): number[][] {
   const random = new RandomStream(seed)
-  return Array.from({ length: numPrompts }, () =>
-    Array.from({ length: 1 + random.below(longest - numOutputTokens) }, () => random.below(vocabSize)),
-  )
+  const tokens = (length: number) => Array.from({ length }, () => random.below(vocabSize))
+  const trunk = tokens(longest)
+  return Array.from({ length: numPrompts }, (_, index) => {
+    const length = 1 + random.below(longest - numOutputTokens)
+    // Every other prompt begins as the trunk does, for a part of its length.
+    const own = index % 2 === 0 ? length : 1 + random.below(length)
+    return [...trunk.slice(0, length - own), ...tokens(own)]
+  })
 }
+
+const evictions = [undefined, ...evictionNames]
 
 type KvTypes = Pick<Partial<GgmlExecutorOptions>, 'cacheTypeK' | 'cacheTypeV'>
 
@@ -35,9 +43,11 @@ interface RunOptions {
   readonly executor: Partial<GgmlExecutorOptions>
   readonly maxNumBatchedTokens: number
   readonly maxNumSeqs: number
+  readonly eviction?: EvictionName | undefined
 }
 
-function open(modelPath: string, { executor, maxNumBatchedTokens, maxNumSeqs }: RunOptions): InProcessClient {
+function open(modelPath: string, options: RunOptions): InProcessClient {
+  const { executor, maxNumBatchedTokens, maxNumSeqs, eviction } = options
   return new InProcessClient({
     executor: {
       ...testExecutorOptions,
@@ -49,6 +59,7 @@ function open(modelPath: string, { executor, maxNumBatchedTokens, maxNumSeqs }: 
       modelPath,
     },
     scheduler: { maxNumSeqs, maxNumBatchedTokens, maxTbtMs: undefined, policy: 'fcfs' },
+    eviction,
   })
 }
 
@@ -69,6 +80,7 @@ async function together(modelPath: string, prompts: readonly number[][], seed: n
     executor: { ...kv, kvCacheTokens: longest + 8 + random.below(150) },
     maxNumBatchedTokens: 9 + random.below(100),
     maxNumSeqs: 2 + random.below(7),
+    eviction: evictions[seed % evictions.length],
   })
   const order = prompts.map((_, index) => ({ index, key: random.next() })).toSorted((a, b) => a.key - b.key)
   const doomed = order.map(({ index }) => {
@@ -101,9 +113,11 @@ async function check(modelPath: string, seeds: readonly number[], kv: KvTypes = 
   const prompts = promptsOf(77)
   const expected = await alone(modelPath, prompts, kv)
   let preemptions = 0
+  let hits = 0
   for (const seed of seeds) {
     const { answers, stats } = await together(modelPath, prompts, seed, kv)
     preemptions += stats?.numPreemptionsTotal ?? 0
+    hits += stats?.kv.numHitTokens ?? 0
     expect(stats, `seed ${seed}`).toMatchObject({
       numRunning: 0,
       numWaiting: 0,
@@ -112,7 +126,8 @@ async function check(modelPath: string, seeds: readonly number[], kv: KvTypes = 
     for (const { index, tokens } of answers)
       expect(tokens, `seed ${seed}, prompt ${index}`).toEqual(expected[index])
   }
-  console.log(`${seeds.length} seeds, ${preemptions} preemptions`)
+  console.log(`${seeds.length} seeds, ${preemptions} preemptions, ${hits} cached tokens`)
+  expect(hits).toBeGreaterThan(100 * seeds.length)
   expect(preemptions).toBeGreaterThan(seeds.length)
 }
 
