@@ -1,156 +1,180 @@
-/** `switchyard bench`: load on any OpenAI-compatible server, and what its users would have seen. */
-import { setMaxListeners } from 'node:events'
+/** `switchyard bench`: a workload on one or several servers, and what its users would have seen. */
 import { writeFile } from 'node:fs/promises'
-
+import type { BenchReport } from '../bench/bench-report.ts'
+import { renderReport } from '../bench/html/render-report.ts'
+import { prepareWorkload } from '../bench/prepare-workload.ts'
+import type { Loop } from '../bench/replay.ts'
+import { runBench, runSweep, type BenchOptions } from '../bench/run-bench.ts'
+import { openTarget, parseTarget, tryOpenTarget, type Target } from '../bench/targets/target.ts'
+import { textReport } from '../bench/text-report.ts'
+import { workloadShape } from '../bench/workload-shape.ts'
 import type { CommandLine } from '../config/command-line.ts'
 import { resolveSettings } from '../config/resolve.ts'
-import {
-  decimal,
-  integer,
-  optionalSetting,
-  setting,
-  text,
-  type SettingTable,
-  type SettingValues,
-} from '../config/setting.ts'
 import { ServingError } from '../core/errors.ts'
-import { RandomStream } from '../core/random.ts'
-import { poissonArrivals } from '../workload/arrivals.ts'
-import { promptLength, runLoad, type Load } from './bench-client.ts'
-import { makePrompts } from './bench-prompts.ts'
-import { benchTable, summarizeRun } from './bench-report.ts'
+import { scaleToRate } from '../workload/transforms/index.ts'
+import type { Workload } from '../workload/workload.ts'
+import { liveView } from './bench-progress.ts'
+import { benchSettings, type BenchSettings } from './bench-settings.ts'
 import type { Command } from './command.ts'
-import { findModel, parseEndpoint } from './openai-client.ts'
-import { showProgress } from './terminal.ts'
+import { packageVersion } from './package-info.ts'
 
-const options = {
-  url: setting(text, {
-    group: 'Server',
-    placeholder: 'URL',
-    default: 'http://127.0.0.1:8000',
-    about: 'Server to measure; any that has /v1/completions.',
-  }),
-  model: setting(text, {
-    group: 'Server',
-    short: 'm',
-    placeholder: 'NAME',
-    default: 'auto',
-    about: 'Model name; auto takes the first that the server lists.',
-  }),
-  'api-key': optionalSetting(text, {
-    group: 'Server',
-    placeholder: 'KEY',
-    secret: true,
-    about: 'Bearer token.',
-  }),
-  requests: setting(integer(1), { group: 'Load', default: 64, about: 'How many requests to send.' }),
-  concurrency: optionalSetting(integer(1), {
-    group: 'Load',
-    defaultText: '8',
-    about: 'Closed loop: so many requests are under way at any time.',
-  }),
-  rate: optionalSetting(decimal({ above: 0 }), {
-    group: 'Load',
-    about: 'Open loop: so many requests a second on average, at Poisson times, however fast the answers are.',
-  }),
-  'prompt-tokens': setting(integer(1), { group: 'Load', default: 128, about: 'Length of each prompt.' }),
-  'output-tokens': setting(integer(1), {
-    group: 'Load',
-    default: 128,
-    about: 'Length of each answer: asked for with ignore_eos, so that the model cannot end it.',
-  }),
-  seed: setting(integer(0), { group: 'Load', default: 0, about: 'Seed of the prompts and arrival times.' }),
-  json: optionalSetting(text, {
-    group: 'Output',
-    placeholder: 'FILE',
-    about: 'Write the figures to this file; - writes them to standard output instead of the table.',
-  }),
-} as const satisfies SettingTable
-
-type BenchOptions = SettingValues<typeof options>
+/** Exit status of a run whose figures nobody should believe. */
+const clientWasSlow = 3
+const interrupted = 130
 
 export const bench: Command = {
   usage: '[options]',
   about:
     'Measures time to first token (TTFT), time between tokens (TBT), mean time per output token (TPOT),\n' +
-    'end-to-end latency and throughput. In an open loop latencies count from the intended arrival.',
-  options,
+    'end-to-end latency, throughput, goodput and fairness, of one server or of several side by side.\n' +
+    'Latencies count from when a request was due, however late it was sent. See docs/bench.md.',
+  options: benchSettings,
+  notes:
+    'Examples:\n' +
+    '  switchyard bench --concurrency 16 --prompt-tokens 512\n' +
+    '  switchyard bench -w conv.csv --to-seconds 300 --rate 0.5 --html report.html\n' +
+    '  switchyard bench -w agents:programs=20 --target ours=http://127.0.0.1:8000 --target peer=http://127.0.0.1:8080',
   run,
 }
 
 async function run(line: CommandLine): Promise<number> {
-  const values = resolveSettings(options, line).values
-  if (line.positionals.length > 0) {
-    throw new ServingError('INVALID_CONFIG', `Unexpected argument "${line.positionals[0]}".`)
-  }
-  if (values.rate !== undefined && values.concurrency !== undefined) {
-    throw new ServingError(
-      'INVALID_CONFIG',
-      '--rate and --concurrency exclude each other: open or closed loop.',
-    )
+  const values = resolveSettings(benchSettings, line).values
+  refuseContradictions(line, values)
+  const { workload, remarks } = await prepareWorkload(workloadOptions(values))
+  for (const remark of remarks) process.stderr.write(`${remark}\n`)
+  const loop = loopOf(values)
+  if (values.dryRun) {
+    process.stdout.write(`${JSON.stringify(workloadShape(workload, { seed: values.seed, loop }), null, 2)}\n`)
+    return 0
   }
   const abort = new AbortController()
-  // Every request under way listens.
-  setMaxListeners(0, abort.signal)
   process.once('SIGINT', () => abort.abort())
-  const load = await prepare(values, abort.signal)
-  const { result, isExact } = await measure(load)
-  await write(values, { ...description(values, load, isExact), ...result }, benchTable(result))
-  if (abort.signal.aborted) return 130
-  return result.numFailed > 0 || result.numCompleted === 0 ? 1 : 0
+  const report = await measure(values, { workload, loop, signal: abort.signal })
+  return conclude(values, report)
 }
 
-type Prepared = Omit<Load, 'onFinished'>
-
-async function prepare(values: BenchOptions, signal: AbortSignal): Promise<Prepared> {
-  const endpoint = parseEndpoint(values.url, values.apiKey)
-  const model = values.model === 'auto' ? await findModel(endpoint) : values.model
-  const random = new RandomStream(values.seed)
-  return {
-    endpoint,
-    model,
-    prompts: await makePrompts(endpoint, model, {
-      count: values.requests,
-      numTokens: values.promptTokens,
-      random: random.split(0),
-    }),
-    outputTokens: values.outputTokens,
-    arrivals:
-      values.rate === undefined ? undefined : poissonArrivals(values.requests, values.rate, random.split(1)),
-    concurrency: values.concurrency ?? 8,
-    signal,
+function refuseContradictions({ positionals, flags }: CommandLine, values: BenchSettings): void {
+  const refuse = (message: string): never => {
+    throw new ServingError('INVALID_CONFIG', message)
   }
+  if (positionals.length > 0) refuse(`Unexpected argument "${positionals[0]}".`)
+  const isOpen = values.rate !== undefined || values.scaleRate !== undefined || values.sweep !== undefined
+  if (isOpen && values.concurrency !== undefined) {
+    refuse('--concurrency is a closed loop; --rate, --scale-rate and --sweep are an open one.')
+  }
+  if (flags.has('target') && flags.has('url'))
+    refuse('--url is the only server; leave it out beside --target.')
 }
 
-async function measure(load: Prepared) {
-  let numFinished = 0
-  const hide = showProgress('Measuring', () => numFinished / load.prompts.length, process.stderr)
-  const startedAt = performance.now()
-  const records = await runLoad({ ...load, onFinished: () => (numFinished += 1) })
-  hide()
-  const isExact = load.prompts.every((prompt) => 'tokens' in prompt)
-  return { result: summarizeRun(records, (performance.now() - startedAt) / 1000), isExact }
-}
-
-/** What was asked for, so that a file of figures explains itself. */
-function description(values: BenchOptions, load: Prepared, isExact: boolean): object {
-  return {
-    url: values.url,
-    model: load.model,
-    loop: values.rate === undefined ? { concurrency: load.concurrency } : { ratePerSecond: values.rate },
-    requests: values.requests,
-    promptTokensEach: promptLength(load.prompts[0]!),
-    promptTokensAreExact: isExact,
-    outputTokensEach: values.outputTokens,
+async function measure(
+  values: BenchSettings,
+  run: { readonly workload: Workload; readonly loop: Loop; readonly signal: AbortSignal },
+): Promise<BenchReport> {
+  const view = liveView(run.workload.requests.length, process.stderr)
+  const options: BenchOptions = {
+    ...run,
+    targets: await openTargets(values),
     seed: values.seed,
+    history: values.history,
+    numRounds: values.rounds,
+    goals: goalsOf(values),
+    timeoutMs: values.timeout * 1000,
+    command: ['switchyard', ...process.argv.slice(2)].map(quote).join(' '),
+    version: packageVersion(),
+    onProgress: (progress) => view.update(progress),
+  }
+  const report =
+    values.sweep === undefined
+      ? await runBench(options)
+      : await runSweep(options, ratesOf(values.sweep), scaleToRate)
+  view.close()
+  return report
+}
+
+async function openTargets(values: BenchSettings): Promise<Target[]> {
+  const specs = (values.target ?? [values.url]).map(parseTarget)
+  const names = specs.map(({ name }) => name)
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice !== undefined) throw new ServingError('INVALID_CONFIG', `Two targets are called "${twice}".`)
+  const model = values.model === 'auto' ? undefined : values.model
+  const targets: Target[] = []
+  // Alone, a server that cannot be reached leaves nothing to report.
+  const open = specs.length === 1 ? openTarget : tryOpenTarget
+  for (const spec of specs) targets.push(await open(spec, { apiKey: values.apiKey, model }))
+  return targets
+}
+
+function workloadOptions(values: BenchSettings): Parameters<typeof prepareWorkload>[0] {
+  const { requests, promptTokens, outputTokens, rate } = values
+  const equal = `poisson:requests=${requests},prompt=${promptTokens},output=${outputTokens},rate=${rate ?? 1}`
+  return {
+    source: values.workload ?? equal,
+    format: values.format,
+    seed: values.seed,
+    slice: {
+      fromSeconds: values.fromSeconds,
+      toSeconds: values.toSeconds,
+      maxRequests: values.maxRequests,
+      maxPrograms: values.maxPrograms,
+    },
+    sessionsPerSecond: values.sessionsPerSecond,
+    maxGapSeconds: values.maxGap,
+    scaleLengths: values.scaleLengths,
+    scaleToTokens: values.scaleToTokens,
+    maxTokens: values.maxTokens,
+    scaleRate: values.scaleRate,
+    // A generated load already comes at its rate; scaling it to its mean would only blur that.
+    rate: values.workload === undefined ? undefined : rate,
+    spread: values.spread,
   }
 }
 
-async function write({ json }: BenchOptions, figures: object, table: string): Promise<void> {
-  const content = `${JSON.stringify(figures, null, 2)}\n`
-  process.stdout.write(json === '-' ? content : table)
-  if (json === undefined || json === '-') return
-  await writeFile(json, content).catch((cause: unknown) => {
-    throw new ServingError('INTERNAL', `${json}: cannot be written (${String(cause)}).`, { cause })
+function loopOf({ workload, rate, scaleRate, sweep, concurrency }: BenchSettings): Loop {
+  if (concurrency !== undefined) return { kind: 'closed', numUsers: concurrency }
+  const isOpen = [workload, rate, scaleRate, sweep].some((value) => value !== undefined)
+  return isOpen ? { kind: 'open' } : { kind: 'closed', numUsers: 8 }
+}
+
+function goalsOf({ goalTtftMs, goalTbtMs, goalE2eMs }: BenchSettings): BenchOptions['goals'] {
+  return {
+    ...(goalTtftMs === undefined ? {} : { ttftMs: goalTtftMs }),
+    ...(goalTbtMs === undefined ? {} : { tbtMs: goalTbtMs }),
+    ...(goalE2eMs === undefined ? {} : { e2eMs: goalE2eMs }),
+  }
+}
+
+function ratesOf(sweep: readonly string[]): number[] {
+  return sweep.map((text) => {
+    const rate = Number(text)
+    if (Number.isFinite(rate) && rate > 0) return rate
+    throw new ServingError('INVALID_CONFIG', `--sweep: "${text}" is not a rate above 0.`)
   })
+}
+
+async function conclude(values: BenchSettings, report: BenchReport): Promise<number> {
+  const { warnings } = report.client
+  if (warnings.length > 0 && !values.force) {
+    process.stderr.write(
+      `No report: the client was the bottleneck, not the server.\n${warnings.map((text) => `  ${text}\n`).join('')}` +
+        'Send less, from a quieter machine, or use --force to see the figures anyway.\n',
+    )
+    return clientWasSlow
+  }
+  const json = `${JSON.stringify(report)}\n`
+  process.stdout.write(values.json === '-' ? json : textReport(report))
+  if (values.json !== undefined && values.json !== '-') await write(values.json, json)
+  if (values.html !== undefined) await write(values.html, renderReport(report))
+  if (report.isInterrupted) return interrupted
+  const isWhole = report.targets.every(({ figures }) => figures.numFailed === 0 && figures.numMeasured > 0)
+  return isWhole ? 0 : 1
+}
+
+async function write(path: string, content: string): Promise<void> {
+  await writeFile(path, content).catch((cause: unknown) => {
+    throw new ServingError('INTERNAL', `${path}: cannot be written (${String(cause)}).`, { cause })
+  })
+}
+
+function quote(argument: string): string {
+  return /^[\w./:=,@+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`
 }

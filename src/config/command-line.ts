@@ -24,8 +24,10 @@ export function parseCommandLine(table: SettingTable, args: readonly string[]): 
   for (const token of tokens) {
     if (token.kind !== 'option') continue
     const { key, value } = readOption(table, token)
-    if (flags.has(key)) throw new ServingError('INVALID_CONFIG', `${token.rawName} is given twice.`)
-    flags.set(key, value)
+    const before = flags.get(key)
+    if (before !== undefined && table[key]?.kind.isList !== true)
+      throw new ServingError('INVALID_CONFIG', `${token.rawName} is given twice.`)
+    flags.set(key, before === undefined ? value : `${before},${value}`)
   }
   return { flags, positionals }
 }

@@ -11,6 +11,8 @@ export interface Kind<Value> {
   readonly expected: string
   /** Stands for the value in help; undefined for a switch, which takes none. */
   readonly placeholder: string | undefined
+  /** The flag may be given several times. */
+  readonly isList?: true
 }
 
 export interface Setting<Value> {
@@ -89,6 +91,7 @@ export const texts: Kind<readonly string[]> = {
   ]),
   expected: 'texts with commas between them',
   placeholder: 'TEXT,...',
+  isList: true,
 }
 
 /** From the command line true and false are text; in YAML they are not. */

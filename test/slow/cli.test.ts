@@ -2,6 +2,7 @@ import { execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { BenchReport } from '../../src/bench/bench-report.ts'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -73,6 +74,11 @@ class ForeignServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.url === '/v1/models') return void response.end('{"data":[{"id":"other-model"}]}')
+    if (request.url === '/props') return void response.end('{"build_info":"b1234"}')
+    if (request.method === 'GET') {
+      response.statusCode = 404
+      return void response.end()
+    }
     let text = ''
     for await (const piece of request) text += String(piece)
     const body = JSON.parse(text) as Record<string, unknown>
@@ -113,48 +119,57 @@ describe('switchyard with a server elsewhere', () => {
 
   const bench = async (...args: string[]) => {
     server.bodies.length = 0
-    const outcome = await switchyard(['bench', '--url', url, '--json', '-', ...args])
-    return { ...outcome, figures: JSON.parse(outcome.stdout) as Record<string, unknown> }
+    const outcome = await switchyard(['bench', '--url', url, '--json', '-', '--force', ...args])
+    return { ...outcome, report: JSON.parse(outcome.stdout) as BenchReport }
   }
 
   it('measures a closed loop with prompts of the exact length', async () => {
-    const { status, figures } = await bench('--requests', '9', '--concurrency', '2', '--prompt-tokens', '6')
+    const args = ['--requests', '9', '--concurrency', '2', '--prompt-tokens', '6', '--output-tokens', '3']
+    const { status, report } = await bench(...args)
     expect(status).toBe(0)
-    expect(figures).toMatchObject({
-      numCompleted: 9,
-      numFailed: 0,
-      outputTokens: 27,
-      promptTokensAreExact: true,
-    })
-    expect(figures['ttftMs']).toMatchObject({ count: 9 })
+    const [target] = report.targets
+    expect(target?.server).toBe('llama-server b1234')
+    expect(target?.figures).toMatchObject({ numMeasured: 9, numFailed: 0, ttftMs: { count: 9 } })
+    expect(target?.requests.every(({ outputTokens }) => outputTokens === 3)).toBe(true)
+    expect(target?.mismatches).toEqual({ promptTokens: 9 })
+    expect(report.workload.loop).toEqual({ kind: 'closed', numUsers: 2 })
     expect(server.bodies).toHaveLength(9)
-    expect(server.bodies[0]).toMatchObject({
-      model: 'other-model',
-      max_tokens: 128,
-      ignore_eos: true,
-      stream: true,
-    })
+    const asked = { model: 'other-model', max_tokens: 3, ignore_eos: true, stream: true }
+    expect(server.bodies[0]).toMatchObject(asked)
     expect(server.bodies.every(({ prompt }) => Array.isArray(prompt) && prompt.length === 6)).toBe(true)
     expect(new Set(server.bodies.map(({ prompt }) => JSON.stringify(prompt))).size).toBeGreaterThan(1)
   })
 
   it('measures an open loop, with words where the server cannot tokenise', async () => {
     server.canTokenize = false
-    const { status, figures } = await bench('--requests', '5', '--rate', '200', '--prompt-tokens', '6')
+    const { status, report } = await bench('--requests', '5', '--rate', '200', '--prompt-tokens', '6')
     server.canTokenize = true
     expect(status).toBe(0)
-    expect(figures).toMatchObject({
-      numCompleted: 5,
-      promptTokensAreExact: false,
-      loop: { ratePerSecond: 200 },
-    })
+    expect(report.targets[0]?.figures).toMatchObject({ numMeasured: 5, numFailed: 0 })
+    expect(report.workload.loop).toEqual({ kind: 'open' })
     expect(server.bodies.every(({ prompt }) => String(prompt).split(' ').length === 6)).toBe(true)
   })
 
   it('says what failed and fails itself', async () => {
-    const { status, figures } = await bench('--requests', '3', '--model', 'nobody')
+    const { status, report } = await bench('--requests', '3', '--model', 'nobody')
     expect(status).toBe(1)
-    expect(figures).toMatchObject({ numCompleted: 0, errors: { '404: no such model': 3 } })
+    const errors = { '404: no such model': 3 }
+    expect(report.targets[0]?.figures).toMatchObject({ numMeasured: 3, numFailed: 3, errors })
+  })
+
+  it('measures the servers that are there when another is not', async () => {
+    const targets = ['--target', `here=${url}`, '--target', 'gone=http://127.0.0.1:9']
+    const outcome = await switchyard(['bench', ...targets, '--json', '-', '--requests', '3', '--force'])
+    expect(outcome.status).toBe(1)
+    const [here, gone] = (JSON.parse(outcome.stdout) as BenchReport).targets
+    expect(here?.figures).toMatchObject({ numMeasured: 3, numFailed: 0 })
+    expect(Object.keys(gone?.figures.errors ?? {})).toEqual([expect.stringContaining('ECONNREFUSED')])
+  })
+
+  it('shows the shape of a workload without sending anything', async () => {
+    const { status, stdout } = await switchyard(['bench', '-w', 'agents:programs=3,turns=2', '--dry-run'])
+    expect(status).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ name: 'agents', numPrograms: 3, loop: { kind: 'open' } })
   })
 
   it('says in one line that nobody is there', async () => {
@@ -164,9 +179,7 @@ describe('switchyard with a server elsewhere', () => {
     nobody.close()
     const outcome = await switchyard(['bench', '--url', `http://127.0.0.1:${port}`])
     expect(outcome).toMatchObject({ status: 1, stdout: '' })
-    expect(outcome.stderr).toMatch(
-      /^switchyard: Cannot reach http:\/\/127\.0\.0\.1:\d+ \(ECONNREFUSED\)\.\n$/,
-    )
+    expect(outcome.stderr).toMatch(/^switchyard: http:\/\/127\.0\.0\.1:\d+: ECONNREFUSED\n$/)
   })
 
   it('chats over a pipe, keeping the conversation until /reset', async () => {

@@ -34,7 +34,7 @@ export function status(app: FastifyInstance, context: ApiContext): void {
     return reply.code(503).send({ status: state, ...progress })
   })
 
-  app.get('/version', () => Promise.resolve({ version: context.version }))
+  app.get('/version', () => Promise.resolve({ server: 'switchyard', version: context.version }))
 
   app.get('/metrics', async (_request, reply) => {
     const { registry } = context.metrics
