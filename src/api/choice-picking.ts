@@ -19,5 +19,5 @@ export function pickChoices({ by, count }: Picking, choices: readonly Choice[]):
 /** Per token, as OpenAI ranks for `best_of`. */
 function meanLogprob({ details }: Choice): number {
   if (details.length === 0) return -Infinity
-  return details.reduce((sum, { logprobs }) => sum + logprobs.logprob, 0) / details.length
+  return details.reduce((sum, { logprobs }) => sum + (logprobs?.logprob ?? 0), 0) / details.length
 }

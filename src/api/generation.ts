@@ -25,6 +25,8 @@ export interface GenerationOptions {
   readonly stop: readonly string[]
   readonly stopTokenIds: readonly number[]
   readonly ignoreEos: boolean
+  /** The answer tells the ids of its tokens. */
+  readonly tellsTokens?: boolean | undefined
   readonly terms: ServiceTerms
   readonly race?: Race | undefined
   readonly cache: CacheTerms
@@ -33,10 +35,11 @@ export interface GenerationOptions {
   readonly followsTool?: boolean
 }
 
-/** A token with what is known of it, for answers with logprobs. */
+/** A token with what is known of it, for answers with logprobs or token ids. */
 export interface TokenDetail {
   readonly tokenId: number
-  readonly logprobs: TokenLogprobs
+  /** Undefined when nobody asked. */
+  readonly logprobs: TokenLogprobs | undefined
 }
 
 export interface GenerationResult {
@@ -174,7 +177,8 @@ export class Generation {
       const found = this.#stops.push(piece)
       text += found.text
       const known = logprobs?.[index]
-      if (known !== undefined) details.push({ tokenId, logprobs: known })
+      if (known !== undefined || this.#options.tellsTokens === true)
+        details.push({ tokenId, logprobs: known })
       if (!found.stopped) continue
       this.#isStopped = true
       this.#context.engine.cancel(this.#id)

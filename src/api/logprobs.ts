@@ -10,7 +10,7 @@ export function chatLogprobs(tokenizer: Tokenizer, details: readonly TokenDetail
     return { token: decoder.decode(bytes), logprob: finite(logprob), bytes: [...bytes] }
   }
   return {
-    content: details.map(({ tokenId, logprobs }) => ({
+    content: withLogprobs(details).map(({ tokenId, logprobs }) => ({
       ...describe(tokenId, logprobs.logprob),
       top_logprobs: logprobs.top.map((top) => describe(top.tokenId, top.logprob)),
     })),
@@ -22,19 +22,24 @@ export function chatLogprobs(tokenizer: Tokenizer, details: readonly TokenDetail
 export function completionLogprobs(tokenizer: Tokenizer, details: readonly TokenDetail[], offset: number) {
   const textOf = (tokenId: number) => decoder.decode(tokenizer.pieceBytes(tokenId, true))
   let at = offset
-  const offsets = details.map(({ tokenId }) => {
+  const known = withLogprobs(details)
+  const offsets = known.map(({ tokenId }) => {
     const start = at
     at += textOf(tokenId).length
     return start
   })
   return {
-    tokens: details.map(({ tokenId }) => textOf(tokenId)),
-    token_logprobs: details.map(({ logprobs }) => finite(logprobs.logprob)),
-    top_logprobs: details.map(({ logprobs }) =>
+    tokens: known.map(({ tokenId }) => textOf(tokenId)),
+    token_logprobs: known.map(({ logprobs }) => finite(logprobs.logprob)),
+    top_logprobs: known.map(({ logprobs }) =>
       Object.fromEntries(logprobs.top.map((top) => [textOf(top.tokenId), finite(top.logprob)])),
     ),
     text_offset: offsets,
   }
+}
+
+function withLogprobs(details: readonly TokenDetail[]) {
+  return details.flatMap(({ tokenId, logprobs }) => (logprobs === undefined ? [] : [{ tokenId, logprobs }]))
 }
 
 /** JSON has no infinity. */

@@ -177,6 +177,13 @@ describe('a completion', () => {
     )
   })
 
+  it('tells the ids of its tokens when it is asked to', async () => {
+    start('abc')
+    const told = (await complete({ return_token_ids: true, max_tokens: 2 })).json()
+    expect(told.choices[0]).toMatchObject({ text: 'ab', token_ids: [97, 98], logprobs: null })
+    expect((await complete({})).json().choices[0]).not.toHaveProperty('token_ids')
+  })
+
   it('reports probabilities with the offset of each token', async () => {
     start('abc')
     expect((await complete({ logprobs: 2, max_tokens: 3 })).json().choices[0].logprobs).toEqual({

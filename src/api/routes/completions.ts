@@ -5,6 +5,7 @@ import { answer, type AnswerFormat } from '../answer.ts'
 import { checkModelName, modelName, requireEngine, type ApiContext } from '../context.ts'
 import { parseBody } from '../errors.ts'
 import { checkTokens, roomBehind } from '../generation.ts'
+import type { TokenDetail } from '../generation.ts'
 import { completionLogprobs } from '../logprobs.ts'
 import { raceOf } from '../race.ts'
 import { completionRequest, type CompletionRequest } from '../schemas/completions.ts'
@@ -44,6 +45,7 @@ export function completions(app: FastifyInstance, context: ApiContext): void {
         stop: body.stop ?? [],
         stopTokenIds: body.stop_token_ids ?? [],
         ignoreEos: body.ignore_eos ?? false,
+        tellsTokens: body.return_token_ids,
         terms: asker.terms,
         race,
         cache: cacheTerms(body),
@@ -61,7 +63,7 @@ export function completions(app: FastifyInstance, context: ApiContext): void {
         picking: ranks ? { by: 'best', count: body.n ?? 1 } : picking,
         includeUsage: body.stream_options?.include_usage ?? false,
       },
-      completionFormat(context, body.logprobs !== undefined),
+      completionFormat(context, body.logprobs !== undefined, body.return_token_ids === true),
     )
   })
 }
@@ -99,7 +101,9 @@ function promptsOf({ tokenizer }: ApiContext, { prompt }: CompletionRequest): re
   return (prompt as (string | number[])[]).map((one) => (typeof one === 'string' ? encode(one) : one))
 }
 
-function completionFormat(context: ApiContext, withLogprobs: boolean): AnswerFormat {
+function completionFormat(context: ApiContext, withLogprobs: boolean, withTokenIds: boolean): AnswerFormat {
+  const tokenIds = (details: readonly TokenDetail[]) =>
+    withTokenIds ? { token_ids: details.map(({ tokenId }) => tokenId) } : {}
   const envelope = {
     id: `cmpl-${randomUUID()}`,
     object: 'text_completion',
@@ -115,6 +119,7 @@ function completionFormat(context: ApiContext, withLogprobs: boolean): AnswerFor
       index,
       text,
       logprobs: logprobs(details, 0),
+      ...tokenIds(details),
       finish_reason: result?.reason ?? null,
     }),
     opening: () => undefined,
@@ -122,6 +127,7 @@ function completionFormat(context: ApiContext, withLogprobs: boolean): AnswerFor
       index,
       text,
       logprobs: logprobs(details, offset),
+      ...tokenIds(details),
       finish_reason: null,
     }),
     closing: (index, reason) => ({ index, text: '', logprobs: null, finish_reason: reason }),

@@ -15,6 +15,8 @@ export const completionRequest = z.object({
   ),
   logprobs: optional(z.number().int().min(0).max(20)),
   best_of: optional(z.number().int().min(1)),
+  /** vLLM's: each choice also has the ids of its tokens. */
+  return_token_ids: optional(z.boolean()),
   echo: optional(z.boolean()),
   suffix: optional(z.string()),
 })
