@@ -68,6 +68,9 @@ interface Holding {
  * into the smallest hole, where the next one never fits: sequences then have several times as many extents.
  */
 const growthRoom = 512
+/** Tokens to grow by at a time where blocks must be evicted for it, while so large a part of the pool is to be had. */
+const growthAhead = 256
+const ampleShare = 1 / 8
 /** Part of the pool that may be evicted at once for the sake of longer runs. */
 const orderShare = 1 / 64
 
@@ -272,8 +275,10 @@ export class KvCacheManager {
     const holding = this.#holdings.get(sequenceId) ?? newHolding()
     const room = Math.max(0, Math.min(growthRoom, maxTokens - numTokens))
     const expectedGrowth = Math.ceil(room / this.blockSize)
-    this.#evict(numBlocks, expectedGrowth)
-    const added = this.#pool.allocate({ numBlocks, after: holding.table.lastBlock, expectedGrowth })
+    const numAhead = this.#numAhead(numBlocks, expectedGrowth)
+    this.#evict(numBlocks + numAhead, expectedGrowth)
+    const wanted = { numBlocks: numBlocks + numAhead, after: holding.table.lastBlock, expectedGrowth }
+    const added = this.#pool.allocate(wanted)
     invariant(added !== undefined, 'eviction made too little room')
     holding.table.append(added)
     this.#holdings.set(sequenceId, holding)
@@ -393,6 +398,17 @@ export class KvCacheManager {
 
   #letGo(block: BlockId, index: number, { retention }: Holding): void {
     this.#cache!.letGo(block, { step: this.#step, position: index * this.blockSize, retention })
+  }
+
+  /**
+   * Blocks to take beyond those needed now. Where all that is not owned is cached, no room to grow is free: a sequence
+   * that took one block at a time would get each from another place.
+   */
+  #numAhead(numBlocks: number, expectedGrowth: number): number {
+    if (this.#pool.numCachedBlocks === 0) return 0
+    const numAhead = Math.min(Math.ceil(growthAhead / this.blockSize), expectedGrowth)
+    const numLeft = this.numAvailableBlocks - numBlocks - numAhead
+    return numLeft < this.numBlocks * ampleShare ? 0 : numAhead
   }
 
   /** Frees cached blocks until `numBlocks` are free, and some more where that makes a long run. */
