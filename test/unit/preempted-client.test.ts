@@ -21,6 +21,7 @@ async function open(): Promise<
     executor: { kind: 'fake', vocabSize: 258, maxModelLen: 250, blockSize: 16, numBlocks, stepMicros: 4000 },
     scheduler: { maxNumSeqs: 8, maxNumBatchedTokens: 64, maxTbtMs: undefined, policy: 'fcfs' },
   })
+  await engine.ready()
   server = byteServer(engine)
   const port = await listen(server)
   return (prompt, maxTokens, abort) =>
