@@ -25,13 +25,20 @@ function stepMicros(numDecodes: number, numPrefill: number, attended: number): n
   return 8000 + 400 * numDecodes + 250 * numPrefill + 0.02 * attended
 }
 
-/** Serves requests on a clock of its own; results are in the order of `requests`. */
+export type VirtualConfig = Partial<SchedulerConfig> & {
+  readonly numBlocks?: number
+  /** A request that is sent because this one has ended. */
+  readonly followUp?: (result: VirtualResult) => VirtualRequest | undefined
+}
+
+/** Serves requests on a clock of its own; results are in the order of `requests`, and then of what followed them. */
 export function runVirtually(
   policy: SchedulingPolicy,
-  requests: readonly VirtualRequest[],
-  config: Partial<SchedulerConfig> & { readonly numBlocks?: number } = {},
+  given: readonly VirtualRequest[],
+  config: VirtualConfig = {},
 ): readonly VirtualResult[] {
-  const { numBlocks = 4000, ...limits } = config
+  const { numBlocks = 4000, followUp, ...limits } = config
+  const requests = [...given]
   const scheduler = new Scheduler(
     {
       maxNumSeqs: 64,
@@ -83,6 +90,11 @@ export function runVirtually(
         finishedAt: micros(now),
         longestGap: longestGap.get(id)!,
       }
+      const next = followUp?.(results[index])
+      if (next === undefined) continue
+      const place = arrivals.findIndex((each) => each.request.at > next.at)
+      arrivals.splice(place < 0 ? arrivals.length : place, 0, { request: next, index: requests.length })
+      requests.push(next)
     }
   }
   return results
