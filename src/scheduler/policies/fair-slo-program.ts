@@ -4,15 +4,18 @@ import type { SequenceView } from '../sequence.ts'
 import { ClassOrder } from './class-order.ts'
 import { TenantOrder } from './tenant-order.ts'
 
+/** As many as an agent's task usually takes: with that, programs of one tenant end one after the other. */
+const requestsPerPlace = 16
+
 /**
  * The default: latency classes by their targets; inside a class, tenants by what they were served; inside a tenant,
- * programs by virtual finish time, in which a pause for a tool call costs a program nothing. docs/scheduling.md says
+ * programs by when they began, in places of a usual task's size. docs/scheduling.md says
  * in which order the rules speak.
  */
 export function fairSloProgram(options: PolicyOptions = {}): SchedulingPolicy {
   const orders = new Map<string, TenantOrder>()
   const classes = new ClassOrder<LaneQueue>(options, (className) => {
-    const order = new TenantOrder(options, true)
+    const order = new TenantOrder(options, requestsPerPlace)
     orders.set(className, order)
     return order.queue
   })

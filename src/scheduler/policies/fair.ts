@@ -6,7 +6,7 @@ import { TenantOrder } from './tenant-order.ts'
  * (`program-order.ts`). Who was served most gives up memory first, and places too when another tenant holds fewer.
  */
 export function fair(options: PolicyOptions = {}): SchedulingPolicy {
-  const order = new TenantOrder(options, false)
+  const order = new TenantOrder(options, undefined)
   return {
     name: 'fair',
     createQueue: () => order.queue,

@@ -60,7 +60,10 @@ describe('a flood of one tenant', () => {
     expect(asMany).toBeLessThan(0.55)
   })
 
-  it('leaves a program of the same tenant its turn', () => {
+  it.each([
+    ['fair', fair, 4],
+    ['fair+slo+program', fairSloProgram, 2],
+  ])('of one program leaves another of the same tenant its turn under %s', (_, createPolicy, factor) => {
     const chat = Array.from({ length: 10 }, (_, index) => ({
       at: micros((1 + 2 * index) * second),
       numPrompt: 300,
@@ -74,8 +77,9 @@ describe('a flood of one tenant', () => {
         .filter(({ request }) => request.program === 'chat')
         .map(({ request, firstTokenAt }) => (firstTokenAt - request.at) / second)
     const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
-    expect(mean(waits(runVirtually(fair(), requests)))).toBeLessThan(
-      mean(waits(runVirtually(fcfs(), requests))) / 4,
+    const [fairly, byArrival] = [createPolicy(), fcfs()].map((each) =>
+      mean(waits(runVirtually(each, requests))),
     )
+    expect(fairly).toBeLessThan(byArrival! / factor)
   })
 })

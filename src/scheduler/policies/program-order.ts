@@ -6,14 +6,20 @@ import type { SequenceView } from '../sequence.ts'
 export interface ProgramOrderConfig {
   readonly prices: TokenPrices
   /**
-   * A program that pauses, such as for a tool call, keeps what it did not use meanwhile. Within one tenant that takes
-   * nothing from anybody else.
+   * A program's turns keep the place of its first one until they have cost as much as this many usual requests, then
+   * the next place, and so on. A pause, such as for a tool call, costs nothing; within one tenant that takes nothing
+   * from other tenants. Undefined: each request has a place of its own, and pauses earn no credit.
    */
-  readonly keepsCredit: boolean
+  readonly requestsPerPlace: number | undefined
 }
 
 interface Program {
-  /** Where its next request begins in its tenant's virtual time. */
+  /** Counts up from program to program. */
+  readonly number: number
+  /** Virtual time of its tenant when its first request came, and what its requests cost since. */
+  readonly start: number
+  consumed: number
+  /** Where its next request begins if each has a place of its own. */
   finish: number
 }
 
@@ -25,9 +31,14 @@ interface Tenant {
 }
 
 interface Tag {
-  readonly finish: number
+  /** Virtual time of its tenant at which it begins. */
+  readonly start: number
+  /** The lowest goes first. */
+  readonly place: number
+  /** Of two with the same place the older program goes first. */
+  readonly number: number
   readonly cost: number
-  readonly program: Program | undefined
+  readonly program: Program
 }
 
 const mostTenants = 4096
@@ -41,12 +52,17 @@ const firstOutputLength = 128
  * the start times of start-time fair queueing (Goyal et al., SIGCOMM 1996). A program's requests come one behind the
  * other in virtual time, so many of them buy it no larger share of its tenant; a request without a program is one by
  * itself, and a short one may pass a long one. What a request costs is its prompt and the outputs expected of it.
+ *
+ * With places for several requests (`requestsPerPlace`) the order is by where the place begins: a program of usual
+ * size is served in the order in which programs began, and one of many requests falls behind place by place.
  */
 export class ProgramOrder {
   readonly #config: ProgramOrderConfig
   readonly #tenants = new Map<string, Tenant>()
   readonly #tags = new Map<SequenceId, Tag>()
   #meanOutput = firstOutputLength
+  #meanCost = 0
+  #numPrograms = 0
 
   constructor(config: ProgramOrderConfig) {
     this.#config = config
@@ -54,7 +70,10 @@ export class ProgramOrder {
 
   /** Negative when `a` goes first; both are tagged. */
   compare(a: SequenceView, b: SequenceView): number {
-    return a.request.priority - b.request.priority || this.#tagOf(a).finish - this.#tagOf(b).finish
+    const [first, second] = [this.#tagOf(a), this.#tagOf(b)]
+    return (
+      a.request.priority - b.request.priority || first.place - second.place || first.number - second.number
+    )
   }
 
   /** When it begins to wait. One that waits again keeps its tag. */
@@ -63,19 +82,19 @@ export class ProgramOrder {
     const { tenant: name, program: programName } = sequence.request
     const tenant = this.#tenantOf(name)
     tenant.numUnfinished += 1
-    const program = programName === undefined ? undefined : programOf(tenant, programName)
     const cost = this.#costOf(sequence, Math.min(sequence.request.maxTokens, this.#meanOutput))
-    const waited = program?.finish ?? tenant.virtualTime
-    const start = this.#config.keepsCredit ? waited : Math.max(waited, tenant.virtualTime)
-    const finish = start + cost
-    if (program !== undefined) program.finish = finish
-    this.#tags.set(sequence.id, { finish, cost, program })
+    this.#meanCost = this.#meanCost === 0 ? cost : retention * this.#meanCost + (1 - retention) * cost
+    const program = this.#programOf(tenant, programName)
+    const given = this.#placeOf(program, tenant, cost)
+    program.finish = Math.max(program.finish, given.place)
+    program.consumed += cost
+    this.#tags.set(sequence.id, { ...given, number: program.number, cost, program })
   }
 
   admit(sequence: SequenceView): void {
     const tenant = this.#tenants.get(sequence.request.tenant)
-    const { finish, cost } = this.#tagOf(sequence)
-    if (tenant !== undefined) tenant.virtualTime = Math.max(tenant.virtualTime, finish - cost)
+    const { start } = this.#tagOf(sequence)
+    if (tenant !== undefined) tenant.virtualTime = Math.max(tenant.virtualTime, start)
   }
 
   /** What it really cost counts for its program's next request. */
@@ -87,9 +106,33 @@ export class ProgramOrder {
       this.#meanOutput = retention * this.#meanOutput + (1 - retention) * sequence.numOutputTokens
     }
     const cost = wasAdmitted ? this.#costOf(sequence, sequence.numOutputTokens) : 0
-    if (tag.program !== undefined) tag.program.finish += cost - tag.cost
+    tag.program.finish += cost - tag.cost
+    tag.program.consumed += cost - tag.cost
     const tenant = this.#tenants.get(sequence.request.tenant)
     if (tenant !== undefined) tenant.numUnfinished -= 1
+  }
+
+  #placeOf({ start, consumed, finish }: Program, { virtualTime }: Tenant, cost: number) {
+    const { requestsPerPlace } = this.#config
+    if (requestsPerPlace === undefined) {
+      const begin = Math.max(finish, virtualTime)
+      return { start: begin, place: begin + cost }
+    }
+    const width = Math.max(cost, requestsPerPlace * this.#meanCost)
+    const place = start + Math.ceil((consumed + cost) / width - 1) * width
+    return { start: place, place }
+  }
+
+  /** A request without a program is one by itself. */
+  #programOf({ programs, virtualTime }: Tenant, name: string | undefined): Program {
+    const fresh = { number: this.#numPrograms, start: virtualTime, consumed: 0, finish: virtualTime }
+    const program = (name === undefined ? undefined : programs.get(name)) ?? fresh
+    if (program === fresh) this.#numPrograms += 1
+    if (name === undefined) return program
+    programs.delete(name)
+    programs.set(name, program)
+    if (programs.size > mostPrograms) programs.delete(programs.keys().next().value!)
+    return program
   }
 
   #costOf({ request }: SequenceView, numOutputTokens: number): number {
@@ -123,13 +166,4 @@ export class ProgramOrder {
       if (++numSeen === 8) return
     }
   }
-}
-
-function programOf(tenant: Tenant, name: string): Program {
-  const { programs, virtualTime } = tenant
-  const program = programs.get(name) ?? { finish: virtualTime }
-  programs.delete(name)
-  programs.set(name, program)
-  if (programs.size > mostPrograms) programs.delete(programs.keys().next().value!)
-  return program
 }

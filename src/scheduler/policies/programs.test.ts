@@ -4,6 +4,7 @@ import { runPrograms, type VirtualProgram } from '../../../test/support/virtual-
 import { RandomStream } from '../../core/random.ts'
 import { micros } from '../../core/units.ts'
 import { deadline } from './deadline.ts'
+import { fairSloProgram } from './fair-slo-program.ts'
 import { fcfs } from './fcfs.ts'
 import { program } from './program.ts'
 
@@ -26,11 +27,14 @@ function agents(count: number, everySeconds: number, budgetSeconds?: number): Vi
 
 const limits = { maxNumSeqs: 8 }
 
-it('programs that began first end first, and all of them sooner on average', () => {
+it.each([
+  ['program', program],
+  ['fair+slo+program', fairSloProgram],
+])('programs that began first end first, and all of them sooner on average, under %s', (_, createPolicy) => {
   const load = agents(60, 0.4)
   const durations = (policy: Parameters<typeof runPrograms>[0]): number[] =>
     runPrograms(policy, load, limits).map(({ finishedAt }, index) => finishedAt - load[index]!.at)
-  const [byProgram, byRequest] = [durations(program()), durations(fcfs())]
+  const [byProgram, byRequest] = [durations(createPolicy()), durations(fcfs())]
   expect(mean(byProgram)).toBeLessThan(0.8 * mean(byRequest))
 })
 
@@ -41,5 +45,6 @@ it('more workflows meet their deadlines when the one with the least slack goes f
       ({ finishedAt }, index) => finishedAt <= load[index]!.at + load[index]!.budget!,
     ).length
   const [byDeadline, byArrival] = [met(deadline()), met(fcfs())]
+  expect(byArrival).toBeGreaterThan(10)
   expect(byDeadline).toBeGreaterThan(1.4 * byArrival)
 })

@@ -24,11 +24,12 @@ export class TenantOrder {
   readonly #localityTokens: number
   readonly #numCachedTokens: ((sequence: SequenceView) => number) | undefined
 
-  constructor(options: PolicyOptions, keepsCredit: boolean) {
+  /** `requestsPerPlace`: see `ProgramOrder`. */
+  constructor(options: PolicyOptions, requestsPerPlace: number | undefined) {
     const prices = options.prices ?? defaultPrices
     this.#localityTokens = options.localityTokens ?? 0
     this.#numCachedTokens = options.numCachedTokens
-    this.#programs = new ProgramOrder({ prices, keepsCredit })
+    this.#programs = new ProgramOrder({ prices, requestsPerPlace })
     this.#share = new FairShare({
       prices,
       nameOf: tenantOf,
