@@ -8,7 +8,8 @@ const positionOfDoubleCost = 8192
 
 /**
  * Keeps what saves the most recomputing per byte: GreedyDual-Size-Frequency (Cherkasova, 1998). A block is worth what
- * computing it again costs, more where it came back before or is wished to stay. Worth is counted from the worth of
+ * computing it again costs, more where it came back before or is wished to stay. Cost counts by its square root: by itself
+ * it would keep the longest prompts at the expense of many that come back sooner (`bench/kv-eviction.ts`). Worth is counted from the worth of
  * the last block that had to go, so that what nobody comes back for ages with every eviction. All blocks have one
  * size. Reuses count by their logarithm: what was popular for a day is not kept for another.
  */
@@ -17,7 +18,7 @@ export function value(): EvictionPolicy {
   return {
     name: 'value',
     priorityOf: ({ position, numReuses, retention }) =>
-      age + retention * (1 + position / positionOfDoubleCost) * (1 + Math.log2(1 + numReuses)),
+      age + retention * Math.sqrt(1 + position / positionOfDoubleCost) * (1 + Math.log2(1 + numReuses)),
     onEvict(priority) {
       age = Math.max(age, priority)
     },
