@@ -25,7 +25,8 @@ export interface SharedCost {
   readonly fits: boolean
 }
 
-const tileRows = 64
+/** Rows of a tile; with fewer the kernel goes row by row. */
+export const tileRows = 64
 const tileKeys = 64
 /** A tile, computed. */
 const tileCost = 0.27 * tileRows * tileKeys

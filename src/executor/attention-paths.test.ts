@@ -104,6 +104,16 @@ describe('a sequence in several extents', () => {
     return rows
   }
 
+  it('computes the same bits in a quantised cache, whose chunks are read as floats', async () => {
+    const machine = await HandPlanned.open({ ...pool, cacheTypeK: 'q8_0', cacheTypeV: 'q4_0' })
+    const run = (extents: Turn['extents']) =>
+      machine.run([{ tokens: tokens.slice(0, 400), position: 0, extents }])
+    const expected = await run([extent(0, 24)])
+    for (const pieces of inMany)
+      expect(await run(pieces.map(([start, length]) => extent(start, length)))).toEqual(expected)
+    await machine.close()
+  })
+
   it.each([false, true])('computes what it computes in one (batch-invariant: %s)', async (batchInvariant) => {
     const machine = await HandPlanned.open({ ...pool, batchInvariant })
     const expected = await decode(machine, [extent(0, 24)])

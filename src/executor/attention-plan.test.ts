@@ -19,7 +19,7 @@ const machine: AttentionMachine = {
   headDim: 64,
   maxGatheredTokens: 65_536,
 }
-const rules: AttentionRules = { machine, sharing: 'auto', spans: true, keepsOrder: false }
+const rules: AttentionRules = { machine, sharing: 'auto', spans: true, unpacks: false, keepsOrder: false }
 const run = (slot: number, length: number): SlotRun => ({ slot, length })
 
 const entry = (numTokens = 1): PlanEntry => ({
@@ -62,6 +62,21 @@ describe('the plan of attention', () => {
     const { order, units } = planAttention([entry(64), ...decodes(33)], runs, rules)
     expect(order).toEqual([...Array.from({ length: 32 }, (_, index) => index + 1), 0, 33])
     expect(units.map(({ kind }) => kind)).toEqual(['shared', 'single', 'single'])
+  })
+
+  it('reads the quantised KV of long chunks as floats, as far as there is room', () => {
+    const unpacking = { ...rules, unpacks: true, machine: { ...machine, maxGatheredTokens: 1000 } }
+    const paths = (lengths: number[], numTokens: number) =>
+      planAttention(
+        lengths.map(() => entry(numTokens)),
+        lengths.map((length) => [run(0, length)]),
+        unpacking,
+      ).units.map((unit) => unit.kind === 'single' && unit.path)
+    expect(paths([1000], 64)).toEqual(['floats'])
+    expect(paths([1000], 63)).toEqual(['direct'])
+    expect(paths([1001], 64)).toEqual(['direct'])
+    const six = ['floats', 'floats', 'floats', 'floats', 'direct', 'floats']
+    expect(paths([900, 900, 900, 900, 900, 400], 64)).toEqual(six)
   })
 
   it('reads near extents as one span and gathers far ones', () => {

@@ -6,11 +6,16 @@ import type { PlanEntry } from '../scheduler/step-plan.ts'
 import type { SharedAttentionMode } from './executor-options.ts'
 import type { SlotRun } from './kv-view.ts'
 import { coveringRun, findSharedGroups, lengthOf, type SharedGroup } from './shared-groups.ts'
-import { sharedAttentionCost, singleAttentionCost, type AttentionMachine } from './attention-cost.ts'
+import {
+  sharedAttentionCost,
+  singleAttentionCost,
+  tileRows,
+  type AttentionMachine,
+} from './attention-cost.ts'
 
 export interface SingleUnit {
   readonly kind: 'single'
-  readonly path: 'direct' | 'span' | 'gather'
+  readonly path: 'direct' | 'span' | 'gather' | 'floats'
   readonly numTokens: number
   readonly numExtents: number
 }
@@ -37,6 +42,11 @@ export interface AttentionRules {
   readonly sharing: SharedAttentionMode
   /** Whether masked spans may be read. */
   readonly spans: boolean
+  /**
+   * Whether long chunks read their KV as floats: the tiled kernel takes no quantised KV, and the row-wise one is several
+   * times slower.
+   */
+  readonly unpacks: boolean
   /** Extents out of order may not be read as one span: the order of summation would change. */
   readonly keepsOrder: boolean
 }
@@ -53,12 +63,24 @@ export function planAttention(
     const { numRows } = sharedAttentionCost(rules.machine, tailsOf({ members, numSharedTokens }, runs))
     return { kind: 'shared', numSequences: members.length, numRows, numSharedTokens }
   })
-  const singles = alone.map((index) => singleUnit(entries[index] as PlanEntry, runs[index] ?? [], rules))
+  let room = maxUnpackedRooms * rules.machine.maxGatheredTokens
+  const singles = alone.map((index) => {
+    const unit = singleUnit(entries[index] as PlanEntry, runs[index] ?? [], rules, room)
+    if (unit.path === 'floats') room -= lengthOf(runs[index] ?? [])
+    return unit
+  })
   return { order: [...groups.flatMap(({ members }) => members), ...alone], units: [...shared, ...singles] }
 }
 
-/** Groups of one step; each needs room of its own. */
-export const maxSharedGroups = 4
+/** Groups of one step; each needs room for its list of slots. */
+const maxSharedGroups = 4
+/** Room for the lists of chunks that read floats, in multiples of the longest. */
+const maxUnpackedRooms = 4
+
+/** The most slots that one step gathers by list. */
+export function mostListedSlots({ maxGatheredTokens }: AttentionMachine): number {
+  return (maxSharedGroups + maxUnpackedRooms) * maxGatheredTokens
+}
 
 function groupsOf(
   entries: readonly PlanEntry[],
@@ -93,8 +115,15 @@ function tailsOf({ members, numSharedTokens }: SharedGroup, runs: readonly (read
  */
 const maskedKeysPerCopiedKey = 1.5
 
-function singleUnit({ tokens }: PlanEntry, runs: readonly SlotRun[], rules: AttentionRules): SingleUnit {
+function singleUnit(
+  { tokens }: PlanEntry,
+  runs: readonly SlotRun[],
+  rules: AttentionRules,
+  room: number,
+): SingleUnit {
   const unit = { kind: 'single', numTokens: tokens.length } as const
+  const fits = lengthOf(runs) <= Math.min(room, rules.machine.maxGatheredTokens)
+  if (rules.unpacks && fits && tokens.length >= tileRows) return { ...unit, path: 'floats', numExtents: 1 }
   if (runs.length <= 1) return { ...unit, path: 'direct', numExtents: 1 }
   const length = lengthOf(runs)
   const numMasked = coveringRun(runs).length - length

@@ -80,12 +80,14 @@ function attentionRules(
   { hyperparameters }: ModelSpec,
   { isCpu, numThreads, numTokens }: { isCpu: boolean; numThreads: number; numTokens: number },
 ): AttentionRules {
-  const sharing = isCpu && !options.batchInvariant ? (options.sharedAttention ?? 'auto') : 'never'
+  const mayRegroup = isCpu && !options.batchInvariant
+  const isQuantised = options.cacheTypeK !== 'f16' || options.cacheTypeV !== 'f16'
   const { numHeads, numKvHeads, headDim } = hyperparameters
-  const maxGatheredTokens = sharing !== 'never' ? Math.min(numTokens, mostGatheredTokens) : 1
+  const maxGatheredTokens = mayRegroup ? Math.min(numTokens, mostGatheredTokens) : 1
   return {
     machine: { numThreads, numHeads, numKvHeads, headDim, maxGatheredTokens },
-    sharing,
+    sharing: mayRegroup ? (options.sharedAttention ?? 'auto') : 'never',
+    unpacks: mayRegroup && isQuantised,
     spans: isCpu,
     keepsOrder: options.batchInvariant,
   }

@@ -10,7 +10,7 @@ import { viewMemory } from '../ggml/memory-map.ts'
 import type { DecoderModel } from '../model/graph/decoder.ts'
 import type { StepPlan } from '../scheduler/step-plan.ts'
 import { mostStackedRows } from './attention-cost.ts'
-import { maxSharedGroups, planAttention, type AttentionRules } from './attention-plan.ts'
+import { mostListedSlots, planAttention, type AttentionRules } from './attention-plan.ts'
 import { BlockMover } from './block-mover.ts'
 import type { Executor, ExecutorModel, LogitsNeed, LogitsRow, StepResult } from './executor.ts'
 import { allocateGatherRoom } from './gather-room.ts'
@@ -70,7 +70,7 @@ export class GgmlExecutor implements Executor {
         backend,
         parts.maxRows,
         parts.maxOutputs,
-        maxSharedGroups * gatherRoom.numTokens,
+        mostListedSlots(parts.attention.machine),
       ),
       gatherRoom,
       compute: { buffer, address, numBytes },

@@ -10,47 +10,35 @@ import type { ProjectedRows } from '../model/graph/decoder.ts'
 import type { GraphBuilder } from '../model/graph/graph-builder.ts'
 import type { AttentionNodes, StepPart } from './attention-nodes.ts'
 import type { SharedUnit } from './attention-plan.ts'
-import type { GatherRoom } from './gather-room.ts'
-import type { KvHalf } from './kv-pool.ts'
+import { GatheredKv } from './gathered-kv.ts'
 import { copySlots, lengthOf } from './shared-groups.ts'
 import type { GraphEnvironment } from './step-graph.ts'
-
-/** K or V of a layer, gathered as floats: the rows, and attention's view of them by heads. */
-interface Gathered {
-  readonly half: KvHalf
-  readonly rows: Pointer
-  readonly heads: Pointer
-}
 
 type Strides = readonly [sequence: number, query: number, kvHead: number]
 
 export class SharedAttention implements AttentionNodes<SharedUnit> {
   readonly #builder: GraphBuilder
   readonly #environment: GraphEnvironment
-  readonly #room: GatherRoom
   readonly #unit: Pick<SharedUnit, 'numSequences' | 'numRows'>
   readonly #firstRow: number
-  readonly #slots: Pointer
+  readonly #kv: GatheredKv
   readonly #mask: Pointer
-  readonly #gathered: Gathered[] = []
 
   constructor(builder: GraphBuilder, environment: GraphEnvironment, unit: SharedUnit, firstRow: number) {
     this.#builder = builder
     this.#environment = environment
-    this.#room = environment.gatherRoom
     this.#unit = unit
     this.#firstRow = firstRow
-    this.#slots = builder.tensor(ggmlType.i32, 1, 1, 0)
+    this.#kv = new GatheredKv(builder, environment)
     this.#mask = builder.tensor(ggmlType.f16, 1, unit.numRows, 0)
   }
 
   addLayer(rows: ProjectedRows, attended: Pointer): void {
     const builder = this.#builder
-    const { pool, model } = this.#environment
+    const { model } = this.#environment
     const { headDim, numHeads, numKvHeads, attentionScale } = model.hyperparameters
     const { numRows } = this.#unit
-    const k = this.#gather(pool.k, rows.layer, this.#room.k)
-    const v = this.#gather(pool.v, rows.layer, this.#room.v)
+    const { k, v } = this.#kv.addLayer(rows.layer)
     const mark = builder.arena.mark()
 
     const head = headDim * 4
@@ -89,24 +77,9 @@ export class SharedAttention implements AttentionNodes<SharedUnit> {
     })
     const rowsPerTail = model.hyperparameters.numHeads / model.hyperparameters.numKvHeads
     const mask = inputs.tailsMask({ numKeys, numRows: this.#unit.numRows, numShared, rowsPerTail, tails })
-    context.setShape2d(this.#slots, numKeys, 1, 4)
-    context.setData(this.#slots, slots.address)
     context.setShape2d(this.#mask, numKeys, this.#unit.numRows, 2)
     context.setData(this.#mask, mask)
-    for (const { half, rows, heads } of this.#gathered) {
-      context.setRows2d(rows, numKeys, half.rowElements * 4)
-      context.setNumRows(heads, numKeys)
-    }
-  }
-
-  #gather(half: KvHalf, layer: number, room: Pointer): Pointer {
-    const { headDim, numKvHeads } = this.#environment.model.hyperparameters
-    const { buffer } = this.#room
-    const rows = this.#builder.getRowsInto(half.layers[layer]?.tensor ?? 0, this.#slots, buffer, room)
-    const strides = [half.rowElements * 4, headDim * 4] as const
-    const heads = this.#builder.view3d(rows, [headDim, 1, numKvHeads], strides, 0, buffer)
-    this.#gathered.push({ half, rows, heads })
-    return heads
+    this.#kv.patch(slots, numKeys)
   }
 
   /** [headDim, sequences, queries of a KV head, KV heads] of rows that are kept in another order. */

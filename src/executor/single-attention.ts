@@ -1,7 +1,7 @@
 /**
- * Attention of one sequence over its own KV, on one of three paths: `direct` reads a single extent in place; `span`
+ * Attention of one sequence over its own KV, on one of four paths: `direct` reads a single extent in place; `span`
  * reads everything from its first slot to its last in place and masks what belongs to others; `gather` first copies
- * several extents together.
+ * several extents together; `floats` does so as floats, for the tiled kernel to read quantised KV.
  */
 import { invariant } from '../core/errors.ts'
 import type { Pointer } from '../ggml/functions.ts'
@@ -10,8 +10,9 @@ import type { ProjectedRows } from '../model/graph/decoder.ts'
 import type { GraphBuilder } from '../model/graph/graph-builder.ts'
 import type { AttentionNodes, StepPart } from './attention-nodes.ts'
 import type { SingleUnit } from './attention-plan.ts'
-import { KvView } from './kv-view.ts'
-import { coveringRun } from './shared-groups.ts'
+import { GatheredKv } from './gathered-kv.ts'
+import { KvView, type SlotRun } from './kv-view.ts'
+import { copySlots, coveringRun, lengthOf } from './shared-groups.ts'
 import type { GraphEnvironment } from './step-graph.ts'
 
 export class SingleAttention implements AttentionNodes<SingleUnit> {
@@ -19,7 +20,7 @@ export class SingleAttention implements AttentionNodes<SingleUnit> {
   readonly #environment: GraphEnvironment
   readonly #unit: SingleUnit
   readonly #firstRow: number
-  readonly #view: KvView
+  readonly #view: KvView | GatheredKv
   /** Undefined where a single row sees all there is. */
   readonly #mask: Pointer | undefined
 
@@ -30,7 +31,10 @@ export class SingleAttention implements AttentionNodes<SingleUnit> {
     this.#firstRow = firstRow
     const heads = environment.model.hyperparameters
     const numExtents = unit.path === 'gather' ? unit.numExtents : 1
-    this.#view = new KvView(builder, environment.pool, heads, numExtents, unit.path === 'span')
+    this.#view =
+      unit.path === 'floats'
+        ? new GatheredKv(builder, environment)
+        : new KvView(builder, environment.pool, heads, numExtents, unit.path === 'span')
     const isMasked = unit.numTokens > 1 || unit.path === 'span'
     this.#mask = isMasked ? builder.tensor(ggmlType.f16, 1, unit.numTokens, 0) : undefined
   }
@@ -69,7 +73,7 @@ export class SingleAttention implements AttentionNodes<SingleUnit> {
   patch({ entries: [entry], runs: [runs] }: StepPart<SingleUnit>): void {
     invariant(entry !== undefined && runs !== undefined, 'a unit without an entry')
     const covering = this.#unit.path === 'span' ? coveringRun(runs) : undefined
-    this.#view.patch(covering === undefined ? runs : [covering])
+    this.#patchKv(covering === undefined ? runs : [covering])
     if (this.#mask === undefined) return
     const { inputs } = this.#environment
     const numTokens = entry.tokens.length
@@ -79,5 +83,16 @@ export class SingleAttention implements AttentionNodes<SingleUnit> {
     this.#builder.context.setShape2d(this.#mask, numKeys, numTokens, 2)
     this.#builder.point(this.#mask, address, inputs.maskBuffer)
     inputs.uploadMask(this.#mask, address, numKeys * numTokens)
+  }
+
+  #patchKv(runs: readonly SlotRun[]): void {
+    if (this.#view instanceof KvView) {
+      this.#view.patch(runs)
+      return
+    }
+    const numKeys = lengthOf(runs)
+    const slots = this.#environment.inputs.gatheredSlots(numKeys)
+    copySlots(runs, 0, numKeys, slots.values, 0)
+    this.#view.patch(slots, numKeys)
   }
 }

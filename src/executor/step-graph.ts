@@ -260,7 +260,7 @@ function partsOf(
 function countNodes(numLayers: number, { units }: StepShape): number {
   const perLayer = units.reduce((sum, unit) => {
     if (unit.kind === 'shared') return sum + 16
-    return sum + 4 + (unit.path === 'gather' ? 6 * unit.numExtents : 0)
+    return sum + 6 + (unit.path === 'gather' ? 6 * unit.numExtents : 0)
   }, 56)
   return numLayers * perLayer + 2 * units.length + 32
 }

@@ -2,6 +2,7 @@
  * What changes with every step: token ids, positions, KV slots, output rows and attention masks. On the CPU the graph
  * reads JavaScript's own memory; a device gets a copy before it computes.
  */
+import { invariant } from '../core/errors.ts'
 import type { Backend } from '../ggml/backend.ts'
 import type { Pointer } from '../ggml/functions.ts'
 import { addressOf } from '../ggml/graph-context.ts'
@@ -95,11 +96,12 @@ export class StepInputs {
     return this.#maskPlace.address + start * 2
   }
 
-  /** Room for the slots that a group gathers. */
+  /** Room for a list of slots to gather. */
   gatheredSlots(count: number): InputArray {
     const start = this.#gatheredUsed
     this.#gatheredUsed += count
     const { values, address, buffer } = this.#gathered
+    invariant(this.#gatheredUsed <= values.length, 'a step gathers more slots than there is room for')
     return { values: values.subarray(start, start + count), address: address + start * 4, buffer }
   }
 
