@@ -12,6 +12,8 @@ export interface CompletionBody {
   readonly max_tokens: number
   /** The token to generate over and over: one that is whole text, which no server holds back. */
   readonly token: number
+  /** Whether the server may take what it has cached of the prompt; no is the default. */
+  readonly reusesPrefix?: boolean
 }
 
 /** The token of `text`; it must be one. Knows the request fields of both families of servers. */
@@ -68,7 +70,7 @@ export function streamCompletion(url: string, body: CompletionBody): TokenStream
 
 async function readEvents(
   url: string,
-  { token, ...body }: CompletionBody,
+  { token, reusesPrefix = false, ...body }: CompletionBody,
   signal: AbortSignal,
   note: () => void,
 ): Promise<void> {
@@ -81,7 +83,7 @@ async function readEvents(
       temperature: 0,
       logit_bias: { [token]: 100 },
       ignore_eos: true,
-      cache_prompt: false,
+      cache_prompt: reusesPrefix,
     }),
     signal,
   })
