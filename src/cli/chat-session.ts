@@ -157,8 +157,10 @@ class Answer {
   #lastAt = this.#startedAt
   #numChunks = 0
   #numTokens: number | undefined
+  #serverSeconds = 0
 
   take(chunk: StreamChunk): void {
+    if (chunk.timings?.predicted_ms !== undefined) this.#serverSeconds = chunk.timings.predicted_ms / 1000
     this.#numTokens = chunk.usage?.completion_tokens ?? this.#numTokens
     const piece = chunk.choices?.[0]?.delta?.content ?? ''
     if (piece === '') return
@@ -169,12 +171,15 @@ class Answer {
     process.stdout.write(piece)
   }
 
-  /** `12 tokens, 85.3 tokens/s, first token 0.02 s`. The rate is that after the first token. */
+  /**
+   * `12 tokens, 85.3 tokens/s, first token 0.02 s`. The rate is that after the first token, by the server's clock if
+   * it tells: several tokens may reach us at one moment.
+   */
   summary(isStopped: boolean): string {
     const numTokens = this.#numTokens ?? this.#numChunks
     const parts = [`${numTokens} ${numTokens === 1 ? 'token' : 'tokens'}`]
     if (this.#firstAt !== undefined) {
-      const seconds = (this.#lastAt - this.#firstAt) / 1000
+      const seconds = this.#serverSeconds || (this.#lastAt - this.#firstAt) / 1000
       if (numTokens > 1 && seconds > 0) parts.push(`${((numTokens - 1) / seconds).toFixed(1)} tokens/s`)
       parts.push(`first token ${((this.#firstAt - this.#startedAt) / 1000).toFixed(2)} s`)
     }

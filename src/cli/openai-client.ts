@@ -17,6 +17,8 @@ export interface StreamChunk {
     readonly finish_reason?: string | null
   }[]
   readonly usage?: { readonly prompt_tokens?: number; readonly completion_tokens?: number } | null
+  /** llama-server's and our own report of an answer; `predicted_ms` is from its first token to its last. */
+  readonly timings?: { readonly predicted_ms?: number }
   readonly error?: { readonly message?: string } | string
 }
 
