@@ -21,9 +21,13 @@ import { TimelineStore } from './timeline-store.ts'
 import { chatCompletions } from './routes/chat-completions.ts'
 import { completions } from './routes/completions.ts'
 import { debugKv } from './routes/debug-kv.ts'
-import { status } from './routes/status.ts'
+import { detokenize } from './routes/detokenize.ts'
+import { health } from './routes/health.ts'
+import { metrics } from './routes/metrics.ts'
+import { models } from './routes/models.ts'
 import { timeline } from './routes/timeline.ts'
 import { tokenize } from './routes/tokenize.ts'
+import { version } from './routes/version.ts'
 import type { WorkloadRecorder } from './workload-recorder.ts'
 
 export type { ApiConfig } from './context.ts'
@@ -49,6 +53,19 @@ export interface ApiServer {
   drain(): Promise<void>
   close(): Promise<void>
 }
+
+const routes = [
+  chatCompletions,
+  completions,
+  tokenize,
+  detokenize,
+  models,
+  timeline,
+  health,
+  version,
+  metrics,
+  debugKv,
+]
 
 /** Open even when a key is set: what load balancers probe. */
 const openPaths = new Set(['/health', '/version'])
@@ -92,12 +109,7 @@ export function createServer(deps: ServerDeps): ApiServer {
   app.setErrorHandler((error, _request, reply) => sendError(reply, error))
   app.setNotFoundHandler((request, reply) => sendError(reply, notFound(app, request.method, request.url)))
 
-  chatCompletions(app, context)
-  completions(app, context)
-  tokenize(app, context)
-  timeline(app, context)
-  status(app, context)
-  debugKv(app, context)
+  for (const addRoute of routes) addRoute(app, context)
 
   return {
     app,

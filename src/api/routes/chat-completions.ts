@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { ServingError } from '../../core/errors.ts'
-import type { ChatMessage } from '../../text/chat-messages.ts'
 import { encodePrompt } from '../../text/chat-template.ts'
 import { answer, type AnswerFormat } from '../answer.ts'
+import { checkMessageCount, renderPrompt } from '../chat-prompt.ts'
 import { checkModelName, modelName, requireEngine, type ApiContext } from '../context.ts'
 import { parseBody } from '../errors.ts'
 import { checkTokens, roomBehind } from '../generation.ts'
@@ -57,34 +57,6 @@ export function chatCompletions(app: FastifyInstance, context: ApiContext): void
       chatFormat(context, topLogprobs !== undefined),
     )
   })
-}
-
-/** What of a request the prompt is made from. */
-export interface PromptFields extends Pick<ChatRequest, 'messages'> {
-  readonly tools?: ChatRequest['tools']
-  readonly tool_choice?: ChatRequest['tool_choice']
-  readonly chat_template_kwargs?: ChatRequest['chat_template_kwargs']
-}
-
-/** The prompt text of a chat. @throws {ServingError} TEMPLATE_FAILED. */
-export function renderPrompt({ chat }: ApiContext, body: PromptFields): string {
-  const tools = body.tool_choice === 'none' ? undefined : body.tools
-  return chat.render(body.messages as readonly ChatMessage[], {
-    addGenerationPrompt: true,
-    ...(tools === undefined || tools.length === 0 ? {} : { tools }),
-    ...(body.chat_template_kwargs === undefined ? {} : { extra: body.chat_template_kwargs }),
-  })
-}
-
-/**
- * Looks at the unread body, so that a long list is refused before each message is looked at.
- * @throws {ServingError} INVALID_REQUEST for more messages than the server takes.
- */
-export function checkMessageCount({ config }: ApiContext, body: unknown): void {
-  const { messages } = (body ?? {}) as { readonly messages?: unknown }
-  if (!Array.isArray(messages) || messages.length <= config.maxMessages) return
-  const message = `${messages.length} messages; at most ${config.maxMessages} are accepted.`
-  throw new ServingError('INVALID_REQUEST', message, { param: 'messages' })
 }
 
 function checkLimits({ config }: ApiContext, { n = 1, logprobs, top_logprobs: top = 0 }: ChatRequest): void {

@@ -2,12 +2,11 @@ import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { ServingError } from '../../core/errors.ts'
 import { encodePrompt } from '../../text/chat-template.ts'
+import { checkMessageCount, renderPrompt } from '../chat-prompt.ts'
 import { requireEngine, type ApiContext } from '../context.ts'
 import { parseBody } from '../errors.ts'
-import { checkTokens } from '../generation.ts'
 import { chatRequest } from '../schemas/chat.ts'
-import { listOf, optional } from '../schemas/sampling.ts'
-import { checkMessageCount, renderPrompt } from './chat-completions.ts'
+import { optional } from '../schemas/sampling.ts'
 
 /** vLLM's fields (`prompt`, `messages`, `tokens`) and llama-server's (`content`). */
 const tokenizeRequest = chatRequest.partial().extend({
@@ -16,8 +15,6 @@ const tokenizeRequest = chatRequest.partial().extend({
   add_special_tokens: optional(z.boolean()),
   add_special: optional(z.boolean()),
 })
-
-const detokenizeRequest = z.object({ tokens: listOf(z.number().int().nonnegative()) })
 
 export function tokenize(app: FastifyInstance, context: ApiContext): void {
   app.post('/tokenize', async (request) => {
@@ -36,12 +33,5 @@ export function tokenize(app: FastifyInstance, context: ApiContext): void {
         ? encodePrompt(context.tokenizer, renderPrompt(context, { ...body, messages: body.messages ?? [] }))
         : context.tokenizer.encode(text, { addSpecial, parseSpecial: true })
     return { tokens, count: tokens.length, max_model_len: info.maxModelLen }
-  })
-
-  app.post('/detokenize', (request) => {
-    const { tokens } = parseBody(detokenizeRequest, request.body)
-    checkTokens(context.tokenizer, tokens, 'tokens')
-    const text = context.tokenizer.decode(tokens, true)
-    return Promise.resolve({ prompt: text, content: text })
   })
 }
