@@ -8,6 +8,7 @@ import { setMaxListeners } from 'node:events'
 import { AnswerReader } from './answer-reader.ts'
 import { microsToSeconds } from '../core/units.ts'
 import { turnKey } from '../workload/check-workload.ts'
+import { groupPrograms } from '../workload/group-programs.ts'
 import { synthesizePrompt } from '../workload/synthesize-prompt.ts'
 import type { Workload, WorkloadRequest } from '../workload/workload.ts'
 import { post } from './http-client.ts'
@@ -121,7 +122,7 @@ class Replay {
 
   async #closedLoop(numUsers: number): Promise<void> {
     const { workload, signal } = this.#options
-    const queue = programsOf(workload).values()
+    const queue = groupPrograms(workload.requests).values()
     const user = async (): Promise<void> => {
       for (const turns of queue) {
         for (const index of turns) {
@@ -215,23 +216,6 @@ class Replay {
   #now(): number {
     return performance.now() - this.#startedAt
   }
-}
-
-/** Turns of a program in order, or a request alone, in order of first arrival. */
-function programsOf({ requests }: Workload): readonly (readonly number[])[] {
-  const programs = new Map<string, number[]>()
-  const all: number[][] = []
-  requests.forEach(({ program }, index) => {
-    const turns = program === undefined ? undefined : programs.get(program)
-    if (turns !== undefined) {
-      turns.push(index)
-      return
-    }
-    const started = [index]
-    all.push(started)
-    if (program !== undefined) programs.set(program, started)
-  })
-  return all
 }
 
 function longestGap(times: readonly number[]): number | undefined {

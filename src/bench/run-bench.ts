@@ -153,7 +153,7 @@ function reportTarget({ target, records, scrapes }: Measured, goals: Goals): Tar
   }
 }
 
-function rowOf(record: RequestRecord, measured: boolean): RequestRow {
+export function rowOf(record: RequestRecord, measured: boolean): RequestRow {
   const { tenant, program, turn, intendedAt, sentAt, firstTokenAt, endedAt, maxGap } = record
   const { promptTokens, cachedTokens, outputTokens, error } = record
   const times = { intendedAt, sentAt, firstTokenAt, endedAt, maxGap }
@@ -161,7 +161,7 @@ function rowOf(record: RequestRecord, measured: boolean): RequestRow {
   return { tenant, program, turn, ...times, ...counts, isMeasured: measured, error }
 }
 
-function describeMachine(version: string): BenchReport['machine'] {
+export function describeMachine(version: string): BenchReport['machine'] {
   return {
     cpu: cpus()[0]?.model ?? 'unknown',
     numCores: cpus().length,

@@ -18,6 +18,18 @@ import { benchSettings, type BenchSettings } from './bench-settings.ts'
 import type { Command } from './command.ts'
 import { packageVersion } from './package-info.ts'
 
+/** Settings about servers and about being a client of theirs. */
+type ServerSettings =
+  | 'target'
+  | 'url'
+  | 'model'
+  | 'apiKey'
+  | 'timeout'
+  | 'rounds'
+  | 'sweep'
+  | 'dryRun'
+  | 'force'
+
 /** Exit status of a run whose figures nobody should believe. */
 const clientWasSlow = 3
 const interrupted = 130
@@ -104,7 +116,10 @@ async function openTargets(values: BenchSettings): Promise<Target[]> {
   return targets
 }
 
-function workloadOptions(values: BenchSettings): Parameters<typeof prepareWorkload>[0] {
+/** Of the settings that name a workload; `simulate` has them too. */
+export function workloadOptions(
+  values: Omit<BenchSettings, ServerSettings>,
+): Parameters<typeof prepareWorkload>[0] {
   const { requests, promptTokens, outputTokens, rate } = values
   const equal = `poisson:requests=${requests},prompt=${promptTokens},output=${outputTokens},rate=${rate ?? 1}`
   return {
@@ -129,13 +144,24 @@ function workloadOptions(values: BenchSettings): Parameters<typeof prepareWorklo
   }
 }
 
-function loopOf({ workload, rate, scaleRate, sweep, concurrency }: BenchSettings): Loop {
+export function loopOf({
+  workload,
+  rate,
+  scaleRate,
+  sweep,
+  concurrency,
+}: Pick<BenchSettings, 'workload' | 'rate' | 'scaleRate' | 'concurrency'> &
+  Partial<Pick<BenchSettings, 'sweep'>>): Loop {
   if (concurrency !== undefined) return { kind: 'closed', numUsers: concurrency }
   const isOpen = [workload, rate, scaleRate, sweep].some((value) => value !== undefined)
   return isOpen ? { kind: 'open' } : { kind: 'closed', numUsers: 8 }
 }
 
-function goalsOf({ goalTtftMs, goalTbtMs, goalE2eMs }: BenchSettings): BenchOptions['goals'] {
+export function goalsOf({
+  goalTtftMs,
+  goalTbtMs,
+  goalE2eMs,
+}: Pick<BenchSettings, 'goalTtftMs' | 'goalTbtMs' | 'goalE2eMs'>): BenchOptions['goals'] {
   return {
     ...(goalTtftMs === undefined ? {} : { ttftMs: goalTtftMs }),
     ...(goalTbtMs === undefined ? {} : { tbtMs: goalTbtMs }),
@@ -169,12 +195,12 @@ async function conclude(values: BenchSettings, report: BenchReport): Promise<num
   return isWhole ? 0 : 1
 }
 
-async function write(path: string, content: string): Promise<void> {
+export async function write(path: string, content: string): Promise<void> {
   await writeFile(path, content).catch((cause: unknown) => {
     throw new ServingError('INTERNAL', `${path}: cannot be written (${String(cause)}).`, { cause })
   })
 }
 
-function quote(argument: string): string {
+export function quote(argument: string): string {
   return /^[\w./:=,@+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`
 }

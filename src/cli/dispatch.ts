@@ -30,6 +30,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'Draw reports of bench as one HTML page, side by side',
     load: async () => (await import('./report.ts')).report,
   },
+  simulate: {
+    summary: 'Serve a workload on engines that exist as figures alone',
+    load: async () => (await import('./simulate.ts')).simulate,
+  },
   setup: {
     summary: 'Install the kernels for an accelerator',
     load: async () => (await import('./setup.ts')).setup,
@@ -78,7 +82,7 @@ function overview(): string {
     ...Object.entries(verbs).map(([name, { summary }]) => [name, summary] as const),
     ...Object.entries(ownVerbs),
   ]
-  const list = rows.map(([name, summary]) => `  ${name.padEnd(9)}${summary}\n`).join('')
+  const list = rows.map(([name, summary]) => `  ${name.padEnd(10)}${summary}\n`).join('')
   return `Usage: switchyard <command> [options]\n\nCommands:\n${list}\nOptions of a command: switchyard <command> --help\n`
 }
 

@@ -1,0 +1,119 @@
+/** `switchyard simulate`: a workload on engines that exist as figures alone, and what its users would see. */
+import { renderReport } from '../bench/html/render-report.ts'
+import { prepareWorkload } from '../bench/prepare-workload.ts'
+import { textReport } from '../bench/text-report.ts'
+import type { CommandLine } from '../config/command-line.ts'
+import { resolveSettings } from '../config/resolve.ts'
+import { ServingError } from '../core/errors.ts'
+import { routingPolicies } from '../fleet/routing/index.ts'
+import { deviceNames } from '../simulator/latency/devices.ts'
+import { modelNames } from '../simulator/latency/models.ts'
+import type { PlannerOptions } from '../simulator/simulated-engine.ts'
+import { simulate as runSimulation, type SimulationResult } from '../simulator/simulate.ts'
+import { repeatRequests } from '../workload/transforms/repeat.ts'
+import type { Workload } from '../workload/workload.ts'
+import { goalsOf, loopOf, quote, workloadOptions, write } from './bench.ts'
+import type { Command } from './command.ts'
+import { openLatency, type LatencySource } from './latency-source.ts'
+import { simulatedReport } from './simulated-report.ts'
+import { simulateSettings, type SimulateSettings } from './simulate-settings.ts'
+
+export const simulate: Command = {
+  usage: '[options]',
+  about:
+    'Serves a workload on engines that exist as figures alone: the scheduler, the memory manager and the routing\n' +
+    'that serve real requests, under a clock that jumps from event to event. The report is that of bench.',
+  options: simulateSettings,
+  notes:
+    `Devices: ${deviceNames.join(', ')}\n` +
+    `Models by name: ${modelNames.join(', ')}; or any GGUF file.\n\n` +
+    'Examples:\n' +
+    '  switchyard simulate --latency machine.json -w agents:programs=50 --policy fcfs\n' +
+    '  switchyard simulate --latency roofline:device=l4,model=llama-3.1-8b -w conv.csv --engines 8 --html fleet.html',
+  run,
+}
+
+async function run(line: CommandLine): Promise<number> {
+  if (line.positionals.length > 0) {
+    throw new ServingError('INVALID_CONFIG', `Unexpected argument "${line.positionals[0]}".`)
+  }
+  const values = resolveSettings(simulateSettings, line).values
+  const source = openLatency(values.latency)
+  const { workload, remarks } = await prepareWorkload(workloadOptions(values))
+  for (const remark of remarks) process.stderr.write(`${remark}\n`)
+  const startedAt = performance.now()
+  const result = simulateWorkload(values, source, workload)
+  const wallSeconds = (performance.now() - startedAt) / 1000
+  const loop = loopOf(values)
+  const report = simulatedReport({
+    name: `${values.policy} x${values.engines}`,
+    command: ['switchyard', ...process.argv.slice(2)].map(quote).join(' '),
+    workload,
+    seed: values.seed,
+    loop,
+    goals: goalsOf(values),
+    source,
+    result,
+  })
+  const json = `${JSON.stringify(report)}\n`
+  process.stdout.write(values.json === '-' ? json : `${textReport(report)}${engineLines(result)}`)
+  process.stderr.write(
+    `Simulated ${(result.endedAt / 1e6).toFixed(1)} s of ${result.records.length} requests in ${wallSeconds.toFixed(1)} s.\n`,
+  )
+  if (values.json !== undefined && values.json !== '-') await write(values.json, json)
+  if (values.html !== undefined) await write(values.html, renderReport(report))
+  return result.records.every(({ error }) => error === undefined) ? 0 : 1
+}
+
+function simulateWorkload(
+  values: SimulateSettings,
+  source: LatencySource,
+  workload: Workload,
+): SimulationResult {
+  const loop = loopOf(values)
+  return runSimulation({
+    requests: repeatRequests(workload, values.repeat),
+    blockSize: workload.blockSize,
+    numUsers: loop.kind === 'closed' ? loop.numUsers : undefined,
+    history: values.history,
+    engine: engineOptions(values, source),
+    latency: source.latency,
+    numEngines: values.engines,
+    routing: routingPolicies[values.routing](),
+  })
+}
+
+function engineOptions(values: SimulateSettings, source: LatencySource): PlannerOptions {
+  const { blockSize, maxTbtMs } = values
+  const kvTokens = values.kvCacheTokens ?? source.kvTokens
+  const maxModelLen = Math.min(values.maxModelLen ?? source.maxModelLen, source.maxModelLen)
+  const numBlocks = Math.floor(kvTokens / blockSize)
+  if (numBlocks === 0) {
+    throw new ServingError('INVALID_CONFIG', `--kv-cache-tokens ${kvTokens} is less than one block.`)
+  }
+  return {
+    scheduler: {
+      maxNumSeqs: values.maxNumSeqs,
+      maxNumBatchedTokens: values.maxNumBatchedTokens,
+      maxTbtMicros: maxTbtMs === undefined ? undefined : maxTbtMs * 1000,
+      maxModelLen,
+    },
+    policy: values.policy,
+    policyOptions: {
+      serviceClasses: values.serviceClasses,
+      prices: values.tokenPrices,
+      localityTokens: values.localityTokens,
+    },
+    numBlocks,
+    blockSize,
+    eviction: values.prefixCache ? values.kvEviction : undefined,
+  }
+}
+
+function engineLines({ engines, endedAt }: SimulationResult): string {
+  const numSteps = engines.reduce((sum, each) => sum + each.numSteps, 0)
+  const busy = engines.reduce((sum, each) => sum + each.busyMicros, 0)
+  const numPreemptions = engines.reduce((sum, each) => sum + each.numPreemptions, 0)
+  const share = endedAt === 0 ? 0 : busy / endedAt / engines.length
+  return `engines: ${engines.length}, busy ${(100 * share).toFixed(1)} % of the time, ${numSteps} steps, ${numPreemptions} preemptions\n`
+}

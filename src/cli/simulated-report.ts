@@ -1,0 +1,62 @@
+/** A simulation as a bench report, so that both can be laid over each other. */
+import type { BenchReport, Goals } from '../bench/bench-report.ts'
+import { figuresOf, isMeasured, measuredWindow, mismatchesOf } from '../bench/figures.ts'
+import type { Loop } from '../bench/replay.ts'
+import { describeMachine, rowOf } from '../bench/run-bench.ts'
+import { workloadShape } from '../bench/workload-shape.ts'
+import { summarize } from '../metrics/summary.ts'
+import type { SimulationResult } from '../simulator/simulate.ts'
+import type { Workload } from '../workload/workload.ts'
+import type { LatencySource } from './latency-source.ts'
+import { packageVersion } from './package-info.ts'
+
+export interface Simulated {
+  readonly name: string
+  readonly command: string
+  readonly workload: Workload
+  readonly seed: number
+  readonly loop: Loop
+  readonly goals: Goals
+  readonly source: LatencySource
+  readonly result: SimulationResult
+}
+
+/** A report has a row for each request up to so many, and for each k-th of more. */
+const mostRows = 100_000
+
+/** The same simulation has the same report, byte for byte: its date is the beginning of its own clock. */
+export function simulatedReport(simulated: Simulated): BenchReport {
+  const { workload, seed, loop, goals, source, result } = simulated
+  const { records } = result
+  const window = measuredWindow(records)
+  const every = Math.ceil(records.length / mostRows)
+  const shown = every === 1 ? records : records.filter((_, index) => index % every === 0)
+  return {
+    format: 'switchyard-bench/1',
+    createdAt: new Date(0).toISOString(),
+    command: simulated.command,
+    isInterrupted: false,
+    machine: describeMachine(packageVersion()),
+    client: {
+      sendLagMs: summarize(records.map(() => 0)),
+      cpuShare: 0,
+      eventLoopLagMs: undefined,
+      overheadMicrosPerEvent: undefined,
+      warnings: [],
+    },
+    workload: workloadShape(workload, { seed, loop }),
+    goals,
+    targets: [
+      {
+        name: simulated.name,
+        url: 'http://simulated',
+        model: source.model,
+        server: `simulated, ${source.latency.name}: ${source.machine}`,
+        figures: figuresOf(records, goals, window),
+        requests: shown.map((record) => rowOf(record, isMeasured(record, window))),
+        scrapes: [],
+        mismatches: mismatchesOf(records, undefined),
+      },
+    ],
+  }
+}

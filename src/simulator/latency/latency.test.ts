@@ -1,0 +1,114 @@
+import { describe, expect, test } from 'vitest'
+import { RandomStream } from '../../core/random.ts'
+import { devices } from './devices.ts'
+import type { StepShape } from './latency-model.ts'
+import { fitSteps, heldOutError, measured, predictStep } from './measured.ts'
+import { models } from './models.ts'
+import { costsOf, kvTokensOf, roofline } from './roofline.ts'
+
+const model = costsOf('llama-3.1-8b', models['llama-3.1-8b'])
+const decodes = (count: number, context: number): StepShape => ({
+  numSequences: count,
+  numSamples: count,
+  numTokens: count,
+  decodeKeys: count * context,
+  prefillKeys: 0,
+})
+
+describe('roofline', () => {
+  const ideal = { compute: 1, bandwidth: 1, stepMicros: 0 }
+
+  test('has the parameters and the cache that the model is known for', () => {
+    const embedding = model.headParameters
+    expect((model.layerParameters + 2 * embedding) / 1e9).toBeCloseTo(8.03, 2)
+    expect(model.kvBytesPerToken).toBe(131_072)
+  })
+
+  test('reads all weights once for a single decode', () => {
+    const micros = roofline(model, devices['h100-sxm'], ideal).stepMicros(decodes(1, 1))
+    expect(micros).toBeCloseTo((1e6 * (model.layerBytes + model.headBytes)) / 3.35e12, -1)
+  })
+
+  test('is bound by compute for a long prompt, and grows with the square of its length', () => {
+    const latency = roofline(model, devices['h100-sxm'], ideal)
+    const prompt = (length: number): number =>
+      latency.stepMicros({
+        numSequences: 1,
+        numSamples: 1,
+        numTokens: length,
+        decodeKeys: 0,
+        prefillKeys: (length * length) / 2,
+      })
+    expect(prompt(8192)).toBeGreaterThan((1e6 * 2 * model.layerParameters * 8192) / 989e12)
+    expect(prompt(65_536) / prompt(32_768)).toBeGreaterThan(2.2)
+  })
+
+  test('pays for long contexts in the cache that each decode reads', () => {
+    const latency = roofline(model, devices['h100-sxm'], ideal)
+    const extra = latency.stepMicros(decodes(32, 32_000)) - latency.stepMicros(decodes(32, 1000))
+    expect(extra).toBeCloseTo((1e6 * 32 * 31_000 * 131_072) / 3.35e12, 0)
+  })
+
+  test('leaves room for the cache beside the weights, or none', () => {
+    expect(kvTokensOf(model, devices['h100-sxm'])).toBeGreaterThan(300_000)
+    expect(kvTokensOf(costsOf('70b', models['llama-3.1-70b']), devices['h100-sxm'])).toBe(0)
+  })
+})
+
+describe('a fit of measured steps', () => {
+  /** Bends at 16 rows, as a kernel that changes from vectors to tiles. */
+  const machine = ({ numTokens, numSamples, decodeKeys, prefillKeys }: StepShape): number =>
+    3000 +
+    900 * Math.min(numTokens, 16) +
+    200 * Math.max(0, numTokens - 16) +
+    300 * numSamples +
+    0.5 * decodeKeys +
+    0.02 * prefillKeys
+
+  function steps(count: number, noise: number) {
+    const random = new RandomStream(5)
+    return Array.from({ length: count }, () => {
+      const numSamples = 1 + random.below(64)
+      const chunk = random.below(3) === 0 ? 1 + random.below(400) : 0
+      const context = random.below(2000)
+      const shape = {
+        numSequences: numSamples + (chunk > 0 ? 1 : 0),
+        numSamples,
+        numTokens: numSamples + chunk,
+        decodeKeys: numSamples * context,
+        prefillKeys: chunk * context,
+      }
+      return { shape, micros: machine(shape) * (1 + noise * (2 * random.next() - 1)) }
+    })
+  }
+
+  test('finds a machine of its own kind again', () => {
+    const fit = fitSteps(steps(400, 0))
+    for (const { shape, micros } of steps(50, 0)) {
+      expect(Math.abs(predictStep(fit, shape) / micros - 1)).toBeLessThan(0.01)
+    }
+  })
+
+  test('tells how far off it is on steps that it has not seen', () => {
+    const error = heldOutError(steps(1000, 0.2))
+    expect(error.numHeldOut).toBe(200)
+    // The mean of |noise| is a tenth; a fit cannot be better than that.
+    expect(error.mean).toBeGreaterThan(0.08)
+    expect(error.mean).toBeLessThan(0.13)
+    expect(Math.abs(error.bias)).toBeLessThan(0.02)
+  })
+
+  test('never predicts that more work takes less time', () => {
+    const latency = measured({
+      step: fitSteps(steps(200, 0.5)),
+      request: { micros: 100, microsPerToken: 2 },
+      answerMicros: 50,
+    })
+    for (let count = 1; count < 100; count += 1) {
+      expect(latency.stepMicros(decodes(count + 1, 500))).toBeGreaterThanOrEqual(
+        latency.stepMicros(decodes(count, 500)),
+      )
+    }
+    expect(latency.requestMicros(50)).toBe(200)
+  })
+})

@@ -1,0 +1,121 @@
+/** Who may send what when: requests at their own times, later turns after the turn before, users one at a time. */
+import { micros, type Micros } from '../core/units.ts'
+import { turnKey } from '../workload/check-workload.ts'
+import { groupPrograms } from '../workload/group-programs.ts'
+import type { WorkloadRequest } from '../workload/workload.ts'
+
+export interface DueRequest {
+  readonly index: number
+  readonly request: WorkloadRequest
+  readonly dueAt: Micros
+}
+
+/** Call `take` at the start, whenever a request has become due, and after each `ended`. */
+export interface TurnGate {
+  /** What is known to be due, now or later; each is handed out once. */
+  take(now: Micros): readonly DueRequest[]
+  /** The client has the whole answer. */
+  ended(request: WorkloadRequest, at: Micros): void
+}
+
+export function createTurnGate(requests: Iterable<WorkloadRequest>, numUsers: number | undefined): TurnGate {
+  return numUsers === undefined ? new OpenLoop(requests) : new ClosedLoop([...requests], numUsers)
+}
+
+/** Looks ahead in the workload only as far as the next request that waits for nobody. */
+class OpenLoop implements TurnGate {
+  readonly #requests: Iterator<WorkloadRequest>
+  readonly #waiting = new Map<string, DueRequest[]>()
+  readonly #endedAt = new Map<string, Micros>()
+  #due: DueRequest[] = []
+  #lookedUntil = -1
+  #index = 0
+
+  constructor(requests: Iterable<WorkloadRequest>) {
+    this.#requests = requests[Symbol.iterator]()
+  }
+
+  take(now: Micros): readonly DueRequest[] {
+    while (this.#lookedUntil <= now) this.#look(now)
+    if (this.#due.length === 0) return this.#due
+    const due = this.#due
+    this.#due = []
+    return due
+  }
+
+  ended({ program, turn }: WorkloadRequest, at: Micros): void {
+    if (program === undefined) return
+    const key = turnKey({ program, turn })
+    this.#endedAt.set(key, at)
+    const released = this.#waiting.get(key) ?? []
+    this.#waiting.delete(key)
+    for (const { index, request } of released) {
+      this.#due.push({ index, request, dueAt: micros(at + request.gap) })
+    }
+  }
+
+  #look(now: Micros): void {
+    const next = this.#requests.next()
+    if (next.done === true) {
+      this.#lookedUntil = Infinity
+      return
+    }
+    const request = next.value
+    const due = { index: this.#index++, request, dueAt: request.arrival }
+    const key = predecessorOf(request)
+    if (key === undefined) {
+      this.#lookedUntil = request.arrival
+      this.#due.push(due)
+      return
+    }
+    const endedAt = this.#endedAt.get(key)
+    if (endedAt !== undefined) {
+      this.#due.push({ ...due, dueAt: micros(Math.max(now, endedAt + request.gap)) })
+      return
+    }
+    const others = this.#waiting.get(key)
+    if (others === undefined) this.#waiting.set(key, [due])
+    else others.push(due)
+  }
+}
+
+function predecessorOf({ program, turn, after }: WorkloadRequest): string | undefined {
+  if (program !== undefined && turn > 0) return turnKey({ program, turn: turn - 1 })
+  return after && turnKey(after)
+}
+
+/** Each user sends one program or single request after another. */
+class ClosedLoop implements TurnGate {
+  readonly #requests: readonly WorkloadRequest[]
+  readonly #programs: Iterator<readonly number[]>
+  /** What its user sends after each request. */
+  readonly #rest = new Map<WorkloadRequest, readonly number[]>()
+  #due: DueRequest[] = []
+
+  constructor(requests: readonly WorkloadRequest[], numUsers: number) {
+    this.#requests = requests
+    this.#programs = groupPrograms(requests).values()
+    for (let user = 0; user < numUsers; user += 1) this.#next([], micros(0))
+  }
+
+  take(): readonly DueRequest[] {
+    const due = this.#due
+    this.#due = []
+    return due
+  }
+
+  ended(request: WorkloadRequest, at: Micros): void {
+    const rest = this.#rest.get(request)!
+    this.#rest.delete(request)
+    this.#next(rest, at)
+  }
+
+  #next(turns: readonly number[], now: Micros): void {
+    const [index, ...rest] =
+      turns.length > 0 ? turns : ((this.#programs.next().value ?? []) as readonly number[])
+    if (index === undefined) return
+    const request = this.#requests[index]!
+    this.#rest.set(request, rest)
+    this.#due.push({ index, request, dueAt: micros(now + request.gap) })
+  }
+}
