@@ -34,6 +34,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'Serve a workload on engines that exist as figures alone',
     load: async () => (await import('./simulate.ts')).simulate,
   },
+  replay: {
+    summary: 'Plan a recorded run again, and say why a step was planned as it was',
+    load: async () => (await import('./replay.ts')).replay,
+  },
   setup: {
     summary: 'Install the kernels for an accelerator',
     load: async () => (await import('./setup.ts')).setup,

@@ -92,14 +92,12 @@ function engineOptions(values: SimulateSettings, source: LatencySource): Planner
     throw new ServingError('INVALID_CONFIG', `--kv-cache-tokens ${kvTokens} is less than one block.`)
   }
   return {
-    scheduler: {
+    planning: {
       maxNumSeqs: values.maxNumSeqs,
       maxNumBatchedTokens: values.maxNumBatchedTokens,
       maxTbtMicros: maxTbtMs === undefined ? undefined : maxTbtMs * 1000,
       maxModelLen,
-    },
-    policy: values.policy,
-    policyOptions: {
+      policy: values.policy,
       serviceClasses: values.serviceClasses,
       prices: values.tokenPrices,
       localityTokens: values.localityTokens,

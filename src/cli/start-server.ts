@@ -139,6 +139,7 @@ function engineOptions(config: Config): EngineOptions {
       maxNumBatchedTokens: config.maxNumBatchedTokens,
     },
     eviction: config.prefixCache ? config.kvEviction : undefined,
+    recordPlans: config.recordPlans,
     scheduler: {
       maxNumSeqs: config.maxNumSeqs,
       maxNumBatchedTokens: config.maxNumBatchedTokens,

@@ -227,6 +227,14 @@ export const settings = {
       'Write the shape of each request to this new file, for replay: arrival, lengths, and salted hashes of who ' +
       'asked and of the blocks of the prompt. No text, no tokens.',
   }),
+  'record-plans': optionalSetting(text, {
+    group: 'Server',
+    placeholder: 'FILE',
+    defaultText: 'nothing is recorded',
+    about:
+      'Write every step to this new file, for "switchyard replay": what the scheduler was told, what it planned, ' +
+      'how long that took. Tokens are replaced by salted hashes.',
+  }),
   'max-timelines': setting(integer(0), {
     group: 'Server',
     default: 1000,

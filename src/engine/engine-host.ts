@@ -4,10 +4,10 @@ import { createExecutor } from '../executor/create-executor.ts'
 import type { Executor } from '../executor/executor.ts'
 import { evictionPolicies } from '../kvcache/eviction/index.ts'
 import { KvCacheManager, type PrefixCacheConfig } from '../kvcache/kv-cache-manager.ts'
-import { policies } from '../scheduler/policies/index.ts'
-import { Scheduler } from '../scheduler/scheduler.ts'
-import type { SequenceView } from '../scheduler/sequence.ts'
-import type { EngineOptions, SchedulerOptions } from './engine-options.ts'
+import { createScheduler, type PlanningOptions } from '../scheduler/create-scheduler.ts'
+import { planLogFormat } from '../simulator/replay/plan-log.ts'
+import type { EngineOptions } from './engine-options.ts'
+import { PlanFile } from './plan-file.ts'
 import type { EngineInfo, FromEngine } from './protocol.ts'
 import { StepLoop } from './step-loop.ts'
 import { systemClock } from './system-clock.ts'
@@ -27,13 +27,18 @@ export async function loadEngine(
   const onProgress = (progress: number): void => send({ type: 'loading', progress })
   const { executor, info } = await createExecutor(options.executor, onProgress)
   const kv = new KvCacheManager(executor.model, prefixCacheOf(options))
-  const scheduler = createScheduler(options.scheduler, executor, kv)
+  const planning = planningOf(options, executor)
+  const planned = createScheduler(planning, kv)
+  const { recordPlans } = options
+  const plans = recordPlans === undefined ? undefined : openPlanFile(recordPlans, options, planning, executor)
+  const scheduler = plans?.record(planned) ?? planned
   const loop = new StepLoop({ executor, scheduler, kv, clock: systemClock, send })
   return {
     info: { ...executor.model, ...info, eviction: options.eviction, pid: process.pid },
     loop,
     async run() {
       await loop.run()
+      plans?.close()
       await executor.close()
     },
   }
@@ -44,16 +49,26 @@ function prefixCacheOf({ eviction }: EngineOptions): PrefixCacheConfig | undefin
   return eviction && { eviction: evictionPolicies[eviction](), seed: randomInt(2 ** 48 - 1) }
 }
 
-function createScheduler(options: SchedulerOptions, { model }: Executor, kv: KvCacheManager): Scheduler {
-  const { maxNumSeqs, maxNumBatchedTokens, maxTbtMs, policy, serviceClasses, prices, localityTokens } =
-    options
+function planningOf({ scheduler }: EngineOptions, { model }: Executor): PlanningOptions {
+  const { maxTbtMs, ...options } = scheduler
   const { maxModelLen, endTokenIds } = model
   const maxTbtMicros = maxTbtMs === undefined ? undefined : maxTbtMs * 1000
-  const config = { maxNumSeqs, maxNumBatchedTokens, maxTbtMicros, maxModelLen, endTokenIds }
-  const numCachedTokens = ({ keys, tokens }: SequenceView) => kv.findPrefix(keys, tokens.length - 1).numTokens
-  return new Scheduler(
-    config,
-    kv,
-    policies[policy]({ serviceClasses, prices, localityTokens, numCachedTokens }),
-  )
+  return { ...options, maxTbtMicros, maxModelLen, endTokenIds }
+}
+
+function openPlanFile(
+  path: string,
+  options: EngineOptions,
+  planning: PlanningOptions,
+  { model: { numBlocks, blockSize } }: Executor,
+): PlanFile {
+  const eviction = options.eviction ?? null
+  return new PlanFile(path, {
+    format: planLogFormat,
+    planning,
+    numBlocks,
+    blockSize,
+    eviction,
+    hasTiers: false,
+  })
 }

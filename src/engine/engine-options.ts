@@ -10,6 +10,8 @@ export interface EngineOptions {
   readonly scheduler: SchedulerOptions
   /** How cached blocks are evicted; undefined: nothing is kept beyond the sequence that computed it. */
   readonly eviction?: EvictionName | undefined
+  /** A new file for every step's plan; undefined: none is written. */
+  readonly recordPlans?: string | undefined
 }
 
 /** What a user decides about steps; the rest of the scheduler's configuration comes from the model. */

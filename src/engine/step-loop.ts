@@ -11,11 +11,12 @@ import type { GenerationRequest } from '../core/request.ts'
 import type { RequestId } from '../core/units.ts'
 import type { Executor } from '../executor/executor.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
-import type { Scheduler, SequenceResult } from '../scheduler/scheduler.ts'
+import type { SequenceResult } from '../scheduler/scheduler.ts'
 import type { StepPlan } from '../scheduler/step-plan.ts'
 import { TimelineRecorder } from '../scheduler/timeline.ts'
 import { emptyProfile, StepStopwatch } from '../telemetry/step-profile.ts'
 import type { EngineStats, FromEngine, SequenceUpdate } from './protocol.ts'
+import type { StepScheduler } from './recorded-scheduler.ts'
 import { findFault } from './request-check.ts'
 import { Races } from './races.ts'
 import { SequenceSamplers } from './sequence-samplers.ts'
@@ -23,7 +24,7 @@ import { refusal, toUpdate } from './sequence-updates.ts'
 
 export interface StepLoopParts {
   readonly executor: Executor
-  readonly scheduler: Scheduler
+  readonly scheduler: StepScheduler
   readonly kv: KvCacheManager
   readonly clock: Clock
   readonly send: (message: FromEngine) => void

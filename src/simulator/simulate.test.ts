@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { micros } from '../core/units.ts'
 import { routingNames, routingPolicies } from '../fleet/routing/index.ts'
-import { policyNames } from '../scheduler/policies/index.ts'
+import { policyNames, type PolicyName } from '../scheduler/policies/index.ts'
 import { generateWorkload, parseGeneratorCall } from '../workload/generators/index.ts'
 import { scaleRate } from '../workload/transforms/index.ts'
 import type { Workload, WorkloadRequest } from '../workload/workload.ts'
@@ -24,9 +24,13 @@ function optionsFor(workload: Workload, changes: Partial<SimulationOptions> = {}
     blockSize: workload.blockSize,
     history: 'actual',
     engine: {
-      scheduler: { maxNumSeqs: 16, maxNumBatchedTokens: 128, maxModelLen: 4096, maxTbtMicros: undefined },
-      policy: 'fair+slo+program',
-      policyOptions: {},
+      planning: {
+        maxNumSeqs: 16,
+        maxNumBatchedTokens: 128,
+        maxModelLen: 4096,
+        maxTbtMicros: undefined,
+        policy: 'fair+slo+program',
+      },
       numBlocks: 512,
       blockSize: 16,
       eviction: 'value',
@@ -56,8 +60,11 @@ function request(fields: Partial<WorkloadRequest>): WorkloadRequest {
 }
 
 /** Newcomers take what there is: those who run must give it up later. */
-function tight({ engine }: SimulationOptions, changes: Partial<PlannerOptions>): PlannerOptions {
-  return { ...engine, scheduler: { ...engine.scheduler, growthHeadroom: 0 }, ...changes }
+function tight(
+  { engine }: SimulationOptions,
+  { policy = 'fcfs', ...changes }: Partial<PlannerOptions> & { readonly policy?: PolicyName },
+): PlannerOptions {
+  return { ...engine, planning: { ...engine.planning, growthHeadroom: 0, policy }, ...changes }
 }
 
 const workloadOf = (requests: readonly WorkloadRequest[]): Workload => ({

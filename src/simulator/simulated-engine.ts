@@ -4,14 +4,12 @@
  */
 import { invariant } from '../core/errors.ts'
 import type { GenerationRequest } from '../core/request.ts'
-import { micros, type Micros, type RequestId } from '../core/units.ts'
+import { micros, type Micros } from '../core/units.ts'
 import { evictionPolicies, type EvictionName } from '../kvcache/eviction/index.ts'
 import { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import type { Admission } from '../scheduler/admission.ts'
-import { policies, type PolicyName } from '../scheduler/policies/index.ts'
-import type { PolicyOptions } from '../scheduler/policy.ts'
-import { Scheduler, type SchedulerConfig, type SequenceResult } from '../scheduler/scheduler.ts'
-import type { SequenceView } from '../scheduler/sequence.ts'
+import { createScheduler, type PlanningOptions } from '../scheduler/create-scheduler.ts'
+import type { Scheduler, SequenceResult } from '../scheduler/scheduler.ts'
 import type { StepPlan } from '../scheduler/step-plan.ts'
 import { shapeOf, type LatencyModel } from './latency/latency-model.ts'
 import { answerToken } from './prompt-runs.ts'
@@ -19,33 +17,16 @@ import { StepTimes } from './step-times.ts'
 
 /** What of an engine decides about plans; plain data. */
 export interface PlannerOptions {
-  readonly scheduler: Omit<SchedulerConfig, 'endTokenIds'>
-  readonly policy: PolicyName
-  readonly policyOptions: Omit<PolicyOptions, 'numCachedTokens'>
+  readonly planning: Omit<PlanningOptions, 'endTokenIds'>
   readonly numBlocks: number
   readonly blockSize: number
   /** Undefined: no prefix cache. */
   readonly eviction: EvictionName | undefined
 }
 
-export interface Planner {
-  readonly scheduler: Scheduler
-  readonly kv: KvCacheManager
-}
-
-/** As an engine builds them. @throws {ServingError} INVALID_CONFIG */
-export function createPlanner(options: PlannerOptions, endTokenIds: readonly number[] = []): Planner {
-  const { eviction } = options
-  const kv = new KvCacheManager(options, eviction && { eviction: evictionPolicies[eviction](), seed: 1 })
-  const numCachedTokens = ({ keys, tokens }: SequenceView): number =>
-    kv.findPrefix(keys, tokens.length - 1).numTokens
-  const policy = policies[options.policy]({ ...options.policyOptions, numCachedTokens })
-  return { kv, scheduler: new Scheduler({ ...options.scheduler, endTokenIds }, kv, policy) }
-}
-
 export class SimulatedEngine {
   readonly steps = new StepTimes()
-  readonly #planner: Planner
+  readonly #scheduler: Scheduler
   readonly #latency: LatencyModel
   /** What every entry of a step samples; entries that do not sample ignore it. */
   readonly #sampled: number[] = []
@@ -54,17 +35,14 @@ export class SimulatedEngine {
   #busyMicros = 0
 
   constructor(options: PlannerOptions, latency: LatencyModel) {
-    this.#planner = createPlanner(options)
+    const { eviction } = options
+    const kv = new KvCacheManager(options, eviction && { eviction: evictionPolicies[eviction](), seed: 1 })
+    this.#scheduler = createScheduler({ ...options.planning, endTokenIds: [] }, kv)
     this.#latency = latency
   }
 
   get numPreemptions(): number {
-    return this.#planner.scheduler.numPreemptionsTotal
-  }
-
-  get numUnfinished(): number {
-    const { numRunning, numWaiting } = this.#planner.scheduler
-    return numRunning + numWaiting
+    return this.#scheduler.numPreemptionsTotal
   }
 
   get isBusy(): boolean {
@@ -76,22 +54,14 @@ export class SimulatedEngine {
     return this.#busyMicros
   }
 
-  get planner(): Planner {
-    return this.#planner
-  }
-
   submit(request: GenerationRequest): Admission {
-    return this.#planner.scheduler.add(request)
-  }
-
-  cancel(id: RequestId): void {
-    this.#planner.scheduler.cancel(id)
+    return this.#scheduler.add(request)
   }
 
   /** Begins the next step and says when it ends; undefined when there is nothing to do. */
   begin(now: Micros): { readonly plan: StepPlan; readonly endsAt: Micros } | undefined {
-    const { scheduler } = this.#planner
     invariant(this.#plan === undefined, 'a step is under way')
+    const scheduler = this.#scheduler
     // A plan comes out empty when all it did was to preempt; the one after it cannot.
     this.#plan = scheduler.schedule(now) ?? scheduler.schedule(now)
     if (this.#plan === undefined) {
@@ -110,6 +80,6 @@ export class SimulatedEngine {
     this.#busyMicros += this.#duration
     this.steps.push(now)
     while (this.#sampled.length < plan.entries.length) this.#sampled.push(answerToken)
-    return this.#planner.scheduler.update(plan, this.#sampled, now, this.#duration)
+    return this.#scheduler.update(plan, this.#sampled, now, this.#duration)
   }
 }
