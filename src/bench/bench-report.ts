@@ -115,7 +115,7 @@ export interface TenantFigures {
 }
 
 export interface Fairness {
-  /** Jain's index of service (weighted tokens) over tenants, 1/n to 1. */
+  /** Jain's index over tenants of the service (weighted tokens) that they got while others wanted some too: 1/n to 1. */
   readonly jain: number
   /** Largest difference in service between two tenants that both had work waiting, in weighted tokens. */
   readonly largestServiceGap: number

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { figuresOf, measuredWindow, meets, mismatchesOf } from './figures.ts'
+import { figuresOf, meets, mismatchesOf } from './figures.ts'
 import type { RequestRecord } from './request-record.ts'
 
 const record = (fields: Partial<RequestRecord> = {}): RequestRecord => ({
@@ -64,9 +64,20 @@ describe('the figures of a run', () => {
 
   it('leave out the first tenth and the last twentieth of a run of some length, nothing of a short one', () => {
     const many = Array.from({ length: 100 }, (_, index) => record({ intendedAt: index * 10 }))
-    expect(measuredWindow(many)).toEqual({ fromMs: 99, toMs: 940.5 })
     expect(figuresOf(many, {})).toMatchObject({ numMeasured: 85, numExcluded: 15 })
     expect(figuresOf(many.slice(0, 10), {})).toMatchObject({ numMeasured: 10, numExcluded: 0 })
+  })
+
+  it('warm up in every round, and leave the time between rounds out', () => {
+    const round = (number: number): RequestRecord[] =>
+      Array.from({ length: 100 }, (_, index) => {
+        const due = number * 5000 + index * 10
+        return record({ round: number, intendedAt: due, endedAt: due + 20 })
+      })
+    const [alone, both] = [figuresOf(round(0), {}), figuresOf([...round(0), ...round(1)], {})]
+    expect(both).toMatchObject({ numMeasured: 170, numExcluded: 30 })
+    expect(both.durationSeconds).toBeCloseTo(2 * alone.durationSeconds)
+    expect(both.requestsPerSecond).toBeCloseTo(alone.requestsPerSecond)
   })
 
   it('count service as computed prompt tokens and twice the output, and say how it was shared', () => {
@@ -75,10 +86,27 @@ describe('the figures of a run', () => {
     const { fairness, tenants, cachedShare } = figuresOf([mine, theirs], {})
     expect(fairness?.service.byTenant['a']?.at(-1)).toBeCloseTo(6 + 6)
     expect(fairness?.service.byTenant['b']?.at(-1)).toBeCloseTo(10 + 6)
-    expect(fairness?.jain).toBeGreaterThan(0.9)
+    expect(fairness?.jain).toBeCloseTo((12 + 16) ** 2 / (2 * (12 ** 2 + 16 ** 2)))
     expect(tenants).toMatchObject([{ tenant: 'a', promptTokens: 10 }, { tenant: 'b' }])
     expect(cachedShare).toBeCloseTo(0.4)
     expect(figuresOf([mine], {}).fairness).toBeUndefined()
+  })
+
+  it('call a server unfair that starves a tenant for a while, though it serves everybody in the end', () => {
+    const times = Array.from({ length: 100 }, (_, index) => index * 10)
+    const served = (tenant: string, from: number): RequestRecord =>
+      record({
+        tenant,
+        intendedAt: 0,
+        endedAt: from + 1000,
+        tokenTimes: times.map((at) => at + from),
+        outputTokens: 100,
+      })
+    const starving = [served('a', 0), served('b', 1000)]
+    const even = [served('a', 0), served('b', 0)]
+    expect(figuresOf(even, {}).fairness?.jain).toBeCloseTo(1)
+    expect(figuresOf(starving, {}).fairness?.jain).toBeLessThan(0.6)
+    expect(figuresOf(starving, {}).fairness!.largestServiceGap).toBeGreaterThan(100)
   })
 
   it('name what came out otherwise than the trace asked', () => {

@@ -1,46 +1,19 @@
 /** From the records of a run to the figures of its report. Pure. */
-import { jainIndex, largestServiceGap, type ServiceSeries } from '../metrics/fairness.ts'
 import { percentile, summarize } from '../metrics/summary.ts'
-import type { Fairness, Goals, TargetFigures, TenantFigures } from './bench-report.ts'
+import type { Goals, TargetFigures, TenantFigures } from './bench-report.ts'
+import { roundsOf, selectMeasured } from './measured-requests.ts'
 import type { RequestRecord } from './request-record.ts'
+import { byTenant, fairnessOf } from './tenant-service.ts'
 
-/** What a token of service weighs: computing a prompt token 1, generating one 2, as virtual token counters have it. */
-const promptWeight = 1
-const outputWeight = 2
-const numServiceBins = 120
-
-/** The part of a run that counts: requests that were due in [from, to), in ms from its start. */
-export interface Window {
-  readonly fromMs: number
-  readonly toMs: number
-}
-
-/** Share of the time over which requests are due that is left out at either end, where there are enough of them. */
-const warmUpShare = 0.1
-const coolDownShare = 0.05
-const fewRequests = 40
-
-/** The rule for warm-up and cool-down. Short runs count whole: their figures would rest on too little otherwise. */
-export function measuredWindow(records: readonly RequestRecord[]): Window {
-  const due = records.map(({ intendedAt }) => intendedAt)
-  const last = due.reduce((latest, at) => Math.max(latest, at), 0)
-  if (records.length < fewRequests) return { fromMs: 0, toMs: Infinity }
-  return { fromMs: last * warmUpShare, toMs: last * (1 - coolDownShare) }
-}
-
-export function isMeasured({ intendedAt }: RequestRecord, window: Window): boolean {
-  return intendedAt >= window.fromMs && intendedAt < window.toMs
-}
-
-/** `window` undefined: as `measuredWindow` has it. */
+/** `counts`: the records that are no warm-up or cool-down. */
 export function figuresOf(
   records: readonly RequestRecord[],
   goals: Goals,
-  window = measuredWindow(records),
+  counts = selectMeasured(records),
 ): TargetFigures {
-  const measured = records.filter((record) => isMeasured(record, window))
+  const measured = records.filter((record) => counts.has(record))
   const completed = measured.filter(({ error }) => error === undefined)
-  const durationSeconds = spanOf(measured) / 1000
+  const durationSeconds = sumOf(roundsOf(measured).map(spanOf)) / 1000
   const perSecond = (count: number): number => (durationSeconds > 0 ? count / durationSeconds : 0)
   const met = completed.filter((record) => meets(record, goals)).length
   const hasGoals = Object.values(goals).some((goal) => goal !== undefined)
@@ -106,7 +79,7 @@ function timePerToken({ tokenTimes, outputTokens }: RequestRecord): number[] {
   return [(tokenTimes.at(-1)! - tokenTimes[0]!) / (outputTokens - 1)]
 }
 
-/** From the first request's due time to the last one's end. */
+/** From the first request's due time to the last one's end, in ms. */
 function spanOf(records: readonly RequestRecord[]): number {
   let from = Infinity
   let to = 0
@@ -129,16 +102,6 @@ function countErrors(records: readonly RequestRecord[]): Record<string, number> 
   return Object.fromEntries(counts)
 }
 
-function byTenant(records: readonly RequestRecord[]): Map<string, RequestRecord[]> {
-  const tenants = new Map<string, RequestRecord[]>()
-  for (const record of records) {
-    const own = tenants.get(record.tenant)
-    if (own === undefined) tenants.set(record.tenant, [record])
-    else own.push(record)
-  }
-  return tenants
-}
-
 function tenantFigures(records: readonly RequestRecord[]): TenantFigures[] {
   return [...byTenant(records)].map(([tenant, own]) => {
     const completed = own.filter(({ error }) => error === undefined)
@@ -154,44 +117,10 @@ function tenantFigures(records: readonly RequestRecord[]): TenantFigures[] {
   })
 }
 
-/** Over the whole run, warm-up and all: service is what accumulates. Undefined for a single tenant. */
-function fairnessOf(records: readonly RequestRecord[]): Fairness | undefined {
-  const tenants = byTenant(records)
-  if (tenants.size < 2) return undefined
-  const endMs = records.reduce((latest, { endedAt }) => Math.max(latest, endedAt), 0)
-  const binMs = Math.max(1, endMs / numServiceBins)
-  const series = [...tenants].map(([tenant, own]) => ({ tenant, ...serviceSeries(own, binMs) }))
-  return {
-    jain: jainIndex(series.map(({ service }) => service.at(-1)!)),
-    largestServiceGap: largestServiceGap(series),
-    service: {
-      binSeconds: binMs / 1000,
-      byTenant: Object.fromEntries(series.map(({ tenant, service }) => [tenant, service])),
-    },
-  }
-}
-
-/** A prompt counts when its first token comes, less what was cached; outputs count as they come. */
-function serviceSeries(records: readonly RequestRecord[], binMs: number): ServiceSeries {
-  const gained = new Float64Array(numServiceBins)
-  const isBusy = new Uint8Array(numServiceBins)
-  const binOf = (at: number): number => Math.min(numServiceBins - 1, Math.floor(at / binMs))
-  for (const record of records) {
-    const { tokenTimes, promptTokens, cachedTokens = 0, outputTokens, intendedAt, endedAt } = record
-    const perEvent = (outputTokens / Math.max(1, tokenTimes.length)) * outputWeight
-    if (tokenTimes[0] !== undefined)
-      gained[binOf(tokenTimes[0])]! += promptWeight * (promptTokens - cachedTokens)
-    for (const at of tokenTimes) gained[binOf(at)]! += perEvent
-    // Only bins that the request fills: a tenant that comes in the middle of one is not owed all of it.
-    isBusy.fill(1, Math.ceil(intendedAt / binMs), Math.floor(endedAt / binMs))
-  }
-  let total = 0
-  return {
-    service: Array.from(gained, (gain) => (total += gain)),
-    isBacklogged: Array.from(isBusy, (busy) => busy === 1),
-  }
-}
-
 function sum(records: readonly RequestRecord[], of: (record: RequestRecord) => number): number {
-  return records.reduce((total, record) => total + of(record), 0)
+  return sumOf(records.map(of))
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
 }

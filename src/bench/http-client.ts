@@ -42,23 +42,50 @@ export function post(endpoint: Endpoint, options: Post): Promise<void> {
     ...options.headers,
   }
   return new Promise((resolve, reject) => {
-    const request = open(endpoint, options.path, { method: 'POST', headers, signal: options.signal })
     const fail = (cause: unknown): void => reject(failure(endpoint, cause))
-    request.setTimeout(options.timeoutMs, () =>
-      request.destroy(new Error(`silent for ${options.timeoutMs} ms`)),
-    )
-    request.on('error', fail)
-    request.on('response', (response) => {
-      response.on('error', fail)
-      if (response.statusCode !== 200) {
-        readAll(response).then((text) => reject(refusal(response.statusCode ?? 0, text)), fail)
-        return
-      }
-      response.on('data', (bytes: Buffer) => options.onBytes(bytes, performance.now()))
-      response.on('end', () => (response.complete ? resolve() : fail(new Error('the answer was cut off'))))
-    })
-    request.end(body)
+    const attempt = (): void => {
+      const request = open(endpoint, options.path, { method: 'POST', headers, signal: options.signal })
+      let hasAnswered = false
+      request.setTimeout(options.timeoutMs, () =>
+        request.destroy(new Error(`silent for ${options.timeoutMs} ms`)),
+      )
+      request.on('error', (cause) => {
+        if (!hasAnswered && wasClosedWhileIdle(request, cause)) attempt()
+        else fail(cause)
+      })
+      request.on('response', (response) => {
+        hasAnswered = true
+        receive(response, options, { resolve, reject, fail })
+      })
+      request.end(body)
+    }
+    attempt()
   })
+}
+
+interface Outcome {
+  resolve(): void
+  reject(refusal: ServingError): void
+  fail(cause: unknown): void
+}
+
+function receive(response: IncomingMessage, { onBytes }: Post, { resolve, reject, fail }: Outcome): void {
+  response.on('error', fail)
+  if (response.statusCode !== 200) {
+    readAll(response).then((text) => reject(refusal(response.statusCode ?? 0, text)), fail)
+    return
+  }
+  response.on('data', (bytes: Buffer) => onBytes(bytes, performance.now()))
+  response.on('end', () => (response.complete ? resolve() : fail(new Error('the answer was cut off'))))
+}
+
+/**
+ * Whether the server had closed a kept connection before it saw this request, as it may at any time. It is no failure of
+ * the server, and asking again on another connection is safe. Call before any answer has come.
+ */
+function wasClosedWhileIdle(request: ClientRequest, cause: unknown): boolean {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  return request.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE')
 }
 
 /** Parsed JSON of a GET, or of a POST when there is a body. @throws {ServingError} INTERNAL */

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer as createNetServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { afterEach, describe, expect, it } from 'vitest'
 import { micros } from '../core/units.ts'
@@ -146,6 +146,53 @@ describe('replaying a workload', () => {
       const underWay = records.filter((other) => other.sentAt <= sentAt && other.endedAt > sentAt)
       expect(underWay.length).toBeLessThanOrEqual(3)
     }
+  })
+
+  it('starts a sub-agent in a closed loop too only when the turn that calls it has ended', async () => {
+    const { url } = await nullServer({ firstTokenMs: 20 })
+    const parent = request(0, { program: 'p' })
+    const child = request(0, { program: 'q', after: { program: 'p', turn: 0 } })
+    const requests = [parent, child, request(0, { program: 'r' }), request(1)]
+    const records = await send(url, requests, { loop: { kind: 'closed', numUsers: 4 } })
+    expect(records).toHaveLength(4)
+    const of = (program: string) => records.find((record) => record.program === program)!
+    expect(of('q').sentAt).toBeGreaterThanOrEqual(of('p').endedAt)
+    expect(of('r').sentAt).toBeLessThan(of('p').endedAt)
+  })
+
+  it('waits for what is due in a month without spinning', async () => {
+    const { url } = await nullServer()
+    const warnings: Error[] = []
+    const warn = (warning: Error): unknown => warnings.push(warning)
+    process.on('warning', warn)
+    const abort = new AbortController()
+    const onRecord = (): void => void setImmediate(() => abort.abort())
+    const month = request(2 ** 31 + 1000)
+    expect(await send(url, [request(0), month], { signal: abort.signal, onRecord })).toHaveLength(1)
+    process.off('warning', warn)
+    expect(warnings).toEqual([])
+  })
+
+  it('asks again when a kept connection turns out to be closed, which is no failure of the server', async () => {
+    let numConnections = 0
+    const server = createNetServer((socket) => {
+      numConnections += 1
+      let numRequests = 0
+      socket.on('data', () => {
+        numRequests += 1
+        // The second request on a connection meets what a timeout of the server leaves: a reset.
+        if (numRequests === 2) return void socket.resetAndDestroy()
+        const body = 'data: {"choices":[{"text":"x"}]}\n\ndata: [DONE]\n\n'
+        socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+      })
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    closing.push(() => server.close())
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const closed = { loop: { kind: 'closed', numUsers: 1 } } as const
+    const records = await send(url, [request(0), request(1), request(2)], closed)
+    expect(records.map(({ error }) => error)).toEqual([undefined, undefined, undefined])
+    expect(numConnections).toBe(3)
   })
 
   it("puts the server's own answer into the next turn's prompt, which keeps its length", async () => {

@@ -15,6 +15,7 @@ import { post } from './http-client.ts'
 import { PromptHistory } from './prompt-history.ts'
 import type { RequestRecord } from './request-record.ts'
 import type { Target } from './targets/target.ts'
+import { UserPool } from './user-pool.ts'
 import { promptOf, unitsOf, vocabularySize, type Vocabulary } from './vocabulary.ts'
 
 export type Loop = { readonly kind: 'open' } | { readonly kind: 'closed'; readonly numUsers: number }
@@ -42,6 +43,9 @@ export interface ReplayOptions {
 export async function replay(options: ReplayOptions): Promise<readonly RequestRecord[]> {
   return new Replay(options).run()
 }
+
+/** Longer timers fire at once. */
+const longestTimerMs = 2 ** 31 - 1
 
 class Replay {
   readonly #options: ReplayOptions
@@ -97,7 +101,7 @@ class Replay {
       const dueAt = microsToSeconds(workload.requests[index]!.arrival) * 1000
       const wait = dueAt - this.#now()
       if (wait > 0.5) {
-        setTimeout(() => this.#sendDue(roots, position), wait)
+        setTimeout(() => this.#sendDue(roots, position), Math.min(wait, longestTimerMs))
         return
       }
       void this.#sendInOpenLoop(index, dueAt)
@@ -121,19 +125,29 @@ class Replay {
   }
 
   async #closedLoop(numUsers: number): Promise<void> {
+    const { requests } = this.#options.workload
+    const programs = groupPrograms(requests)
+    const calledBy = groupBy(programs, (turns) => {
+      const { after } = requests[turns[0]!]!
+      return after === undefined ? '' : turnKey(after)
+    })
+    const pool = new UserPool(numUsers, calledBy.get('') ?? [], (turns) =>
+      this.#sendTurns(turns, (key) => pool.addNext(calledBy.get(key) ?? [])),
+    )
+    await pool.run()
+  }
+
+  /** `ended`: told the key of each turn. */
+  async #sendTurns(turns: readonly number[], ended: (key: string) => void): Promise<void> {
     const { workload, signal } = this.#options
-    const queue = groupPrograms(workload.requests).values()
-    const user = async (): Promise<void> => {
-      for (const turns of queue) {
-        for (const index of turns) {
-          const gapMs = microsToSeconds(workload.requests[index]!.gap) * 1000
-          if (gapMs > 0) await pause(gapMs, signal)
-          if (signal.aborted) return
-          await this.#send(index, this.#now())
-        }
-      }
+    for (const index of turns) {
+      const { gap, program, turn } = workload.requests[index]!
+      const gapMs = microsToSeconds(gap) * 1000
+      if (gapMs > 0) await pause(gapMs, signal)
+      if (signal.aborted) return
+      await this.#send(index, this.#now())
+      if (program !== undefined) ended(turnKey({ program, turn }))
     }
-    await Promise.all(Array.from({ length: numUsers }, user))
   }
 
   async #send(index: number, intendedAt: number): Promise<void> {
@@ -216,6 +230,17 @@ class Replay {
   #now(): number {
     return performance.now() - this.#startedAt
   }
+}
+
+function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): Map<string, Item[]> {
+  const groups = new Map<string, Item[]>()
+  for (const item of items) {
+    const key = keyOf(item)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [item])
+    else group.push(item)
+  }
+  return groups
 }
 
 function longestGap(times: readonly number[]): number | undefined {

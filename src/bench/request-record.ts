@@ -4,6 +4,8 @@ import type { RequestRow } from './bench-report.ts'
 export interface RequestRecord extends Omit<RequestRow, 'isMeasured'> {
   /** Position in the workload. */
   readonly index: number
+  /** Which of several passes over the workload; absent when there is one. */
+  readonly round?: number
   /** Instants of the events that carried output. */
   readonly tokenTimes: readonly number[]
   /** What the trace asked for. */

@@ -1,9 +1,11 @@
 /** A whole run: every target in turn, round by round, and the report of all. */
 import { cpus, totalmem } from 'node:os'
+import { ServingError } from '../core/errors.ts'
 import type { Workload } from '../workload/workload.ts'
 import type { BenchReport, Goals, RequestRow, SweepPoint, TargetReport } from './bench-report.ts'
 import { ClientHealth } from './client-health.ts'
-import { figuresOf, isMeasured, measuredWindow, mismatchesOf } from './figures.ts'
+import { figuresOf, mismatchesOf } from './figures.ts'
+import { selectMeasured } from './measured-requests.ts'
 import { replay, type Loop, type ReplayOptions } from './replay.ts'
 import type { RequestRecord } from './request-record.ts'
 import { startScraping } from './scrape.ts'
@@ -46,10 +48,44 @@ interface Measured {
 }
 
 export async function runBench(options: BenchOptions): Promise<BenchReport> {
-  const { targets, workload, seed, loop, goals, signal } = options
-  const overhead = await measureOverhead(signal)
+  return benchOnce(options, { overhead: await measureOverhead(options.signal), firstRound: 0 })
+}
+
+/**
+ * The workload at several rates, one after another; `at` makes it come at a rate. The report is that of the last rate
+ * with a row for each; a rate at which the client was the bottleneck leaves its warning.
+ */
+export async function runSweep(
+  options: BenchOptions,
+  rates: readonly number[],
+  at: (workload: Workload, requestsPerSecond: number) => Workload,
+): Promise<BenchReport> {
+  const overhead = await measureOverhead(options.signal)
+  const sweep: SweepPoint[] = []
+  const warnings: string[] = []
+  let report: BenchReport | undefined
+  for (const [index, requestsPerSecond] of rates.entries()) {
+    const due = { ...options, workload: at(options.workload, requestsPerSecond) }
+    report = await benchOnce(due, { overhead, firstRound: index * options.numRounds })
+    for (const { name, figures } of report.targets) sweep.push({ target: name, requestsPerSecond, figures })
+    for (const warning of report.client.warnings)
+      warnings.push(`At ${requestsPerSecond} requests/s: ${warning}`)
+    if (options.signal.aborted) break
+  }
+  if (report === undefined) throw new ServingError('INVALID_CONFIG', 'A sweep needs at least one rate.')
+  return { ...report, client: { ...report.client, warnings }, sweep }
+}
+
+interface Pass {
+  readonly overhead: number | undefined
+  /** How often the targets have served the workload before. */
+  readonly firstRound: number
+}
+
+async function benchOnce(options: BenchOptions, { overhead, firstRound }: Pass): Promise<BenchReport> {
+  const { workload, seed, loop, goals, signal } = options
   const health = new ClientHealth()
-  const measured = await measureTargets(options)
+  const measured = await measureTargets(options, firstRound)
   const all = measured.flatMap(({ records }) => records)
   return {
     format: 'switchyard-bench/1',
@@ -60,32 +96,11 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
     client: health.report(all, overhead),
     workload: workloadShape(workload, { seed, loop }),
     goals,
-    targets: targets.map((target) =>
-      reportTarget(
-        measured.find((one) => one.target === target)!,
-        goals,
-      ),
-    ),
+    targets: measured.map((one) => reportTarget(one, goals)),
   }
 }
 
-/** The workload at several rates, one after another; `at` makes it come at a rate. */
-export async function runSweep(
-  options: BenchOptions,
-  rates: readonly number[],
-  at: (workload: Workload, requestsPerSecond: number) => Workload,
-): Promise<BenchReport> {
-  const sweep: SweepPoint[] = []
-  let report: BenchReport | undefined
-  for (const requestsPerSecond of rates) {
-    report = await runBench({ ...options, workload: at(options.workload, requestsPerSecond) })
-    for (const { name, figures } of report.targets) sweep.push({ target: name, requestsPerSecond, figures })
-    if (options.signal.aborted) break
-  }
-  return { ...(report ?? (await runBench(options))), sweep }
-}
-
-async function measureTargets(options: BenchOptions): Promise<readonly Measured[]> {
+async function measureTargets(options: BenchOptions, firstRound: number): Promise<readonly Measured[]> {
   const measured = options.targets.map((target): Measured => ({
     target,
     records: [],
@@ -94,8 +109,11 @@ async function measureTargets(options: BenchOptions): Promise<readonly Measured[
   }))
   for (let round = 0; round < options.numRounds; round += 1) {
     const order = round % 2 === 0 ? measured : measured.toReversed()
+    // What was asked before is in the servers' caches: every pass has prompts of its own.
+    const seed = options.seed + firstRound + round
     for (const one of order) {
-      if (!options.signal.aborted && one.target.problem === undefined) await measureOnce(one, options, round)
+      if (!options.signal.aborted && one.target.problem === undefined)
+        await measureOnce(one, { ...options, seed }, round)
     }
   }
   return measured
@@ -110,15 +128,13 @@ async function measureOnce(one: Measured, options: BenchOptions, round: number):
     ...options,
     target,
     vocabulary,
-    // A second round with the prompts of the first would find them cached.
-    seed: options.seed + round,
     onSent: () => onProgress?.({ target: target.name, round, event: 'sent' }),
     onToken: () => onProgress?.({ target: target.name, round, event: 'token' }),
     onRecord: (record) => onProgress?.({ target: target.name, round, event: 'ended', record }),
   }
   const records = await replay(replayOptions)
   scraping.stop()
-  const moved = records.map((record) => moveRecord(record, one.offsetMs))
+  const moved = records.map((record) => ({ ...moveRecord(record, one.offsetMs), round }))
   one.records.push(...moved)
   one.scrapes.push(...scraping.rows.map((row) => ({ ...row, at: row.at + one.offsetMs })))
   one.offsetMs = moved.reduce((latest, { endedAt }) => Math.max(latest, endedAt), one.offsetMs)
@@ -139,15 +155,15 @@ function moveRecord(record: RequestRecord, ms: number): RequestRecord {
 
 function reportTarget({ target, records, scrapes }: Measured, goals: Goals): TargetReport {
   const { name, endpoint, model, adapter, version, problem } = target
-  const window = measuredWindow(records)
-  const figures = figuresOf(records, goals, window)
+  const measured = selectMeasured(records)
+  const figures = figuresOf(records, goals, measured)
   return {
     name,
     url: endpoint.url,
     model,
     server: version === undefined ? undefined : `${adapter.name} ${version}`,
     figures: problem === undefined ? figures : { ...figures, errors: { [problem]: 1 } },
-    requests: records.map((record) => rowOf(record, isMeasured(record, window))),
+    requests: records.map((record) => rowOf(record, measured.has(record))),
     scrapes,
     mismatches: mismatchesOf(records, undefined),
   }

@@ -29,20 +29,22 @@ export function startScraping({ endpoint, adapter }: Target): {
   return { rows, stop: () => clearInterval(timer) }
 }
 
-/** Sums a gauge over its labels: a server with several engines has one line for each. */
+/** A server with several engines has one line for each: counts are summed, shares averaged. */
 export function readGauges(page: string, names: MetricNames, at: number): ScrapeRow {
-  const gauge = (candidates: readonly string[]): number | undefined => {
-    for (const name of candidates) {
-      const values = page.split('\n').flatMap((line) => valueOf(line, name))
-      if (values.length > 0) return values.reduce((total, value) => total + value, 0)
-    }
-    return undefined
-  }
+  const lines = page.split('\n')
+  const valuesOf = (candidates: readonly string[]): readonly number[] =>
+    candidates
+      .map((name) => lines.flatMap((line) => valueOf(line, name)))
+      .find((values) => values.length > 0) ?? []
+  const total = (values: readonly number[]): number | undefined =>
+    values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0)
+  const shares = valuesOf(names.kvUsage)
+  const sumOfShares = total(shares)
   return {
     at,
-    numRunning: gauge(names.numRunning),
-    numWaiting: gauge(names.numWaiting),
-    kvUsage: gauge(names.kvUsage),
+    numRunning: total(valuesOf(names.numRunning)),
+    numWaiting: total(valuesOf(names.numWaiting)),
+    kvUsage: sumOfShares === undefined ? undefined : sumOfShares / shares.length,
   }
 }
 

@@ -1,9 +1,11 @@
 /** A report as lines for a terminal: one column a target. */
 import type { Summary } from '../metrics/summary.ts'
 import type { BenchReport, SweepPoint, TargetFigures, TargetReport } from './bench-report.ts'
+import { findKnee } from './knee.ts'
 
 const nameWidth = 22
 const cellWidth = 17
+const mostTenants = 8
 
 export function textReport(report: BenchReport): string {
   const { targets, client, workload, sweep } = report
@@ -52,6 +54,7 @@ export function textReport(report: BenchReport): string {
     ...latency('TBT', ({ tbtMs }) => tbtMs),
     ...latency('TPOT', ({ tpotMs }) => tpotMs),
     ...latency('end to end', ({ e2eMs }) => e2eMs),
+    ...tenantLines(targets),
     ...targets.flatMap(remarks),
     ...(sweep === undefined ? [] : ['\n', ...sweepLines(sweep)]),
     `\nclient: ${clientText(client)}\n`,
@@ -84,6 +87,33 @@ function remarks({ name, figures, mismatches }: TargetReport): string[] {
   return [...errors, ...wrong]
 }
 
+/** TTFT of each tenant, where there are several and not too many to read. */
+function tenantLines(targets: readonly TargetReport[]): string[] {
+  const names = [...new Set(targets.flatMap(({ figures }) => figures.tenants.map(({ tenant }) => tenant)))]
+  if (names.length < 2 || names.length > mostTenants) return []
+  const p99 = ({ figures }: TargetReport, name: string): number | undefined =>
+    figures.tenants.find(({ tenant }) => tenant === name)?.ttftMs?.p99
+  return [
+    '\nTTFT p99 of each tenant\n',
+    ...names.map((name) =>
+      line(
+        name.slice(0, nameWidth - 1),
+        targets.map((target) => ms(p99(target, name))),
+      ),
+    ),
+  ]
+}
+
+function kneeLine(target: string, sweep: readonly SweepPoint[]): string {
+  const points = sweep
+    .filter((point) => point.target === target)
+    .toSorted((a, b) => a.requestsPerSecond - b.requestsPerSecond)
+  const knee = findKnee(points)
+  if (knee === undefined) return `${target} keeps up with none of the rates\n`
+  const isLast = knee === points.at(-1)?.requestsPerSecond
+  return `${target}: knee at ${rate(knee)} requests/s${isLast ? ', the highest that was tried' : ''}\n`
+}
+
 function sweepLines(sweep: readonly SweepPoint[]): string[] {
   const heads = ['requests/s', 'finished/s', 'TTFT p99 ms', 'goals met %']
   return [
@@ -96,6 +126,7 @@ function sweepLines(sweep: readonly SweepPoint[]): string[] {
         percent(figures.goodput?.share),
       ]),
     ),
+    ...[...new Set(sweep.map(({ target }) => target))].map((target) => kneeLine(target, sweep)),
   ]
 }
 

@@ -15,6 +15,7 @@ import { scaleToRate } from '../workload/transforms/index.ts'
 import type { Workload } from '../workload/workload.ts'
 import { liveView } from './bench-progress.ts'
 import { benchSettings, type BenchSettings } from './bench-settings.ts'
+import { commandText } from './command-text.ts'
 import type { Command } from './command.ts'
 import { packageVersion } from './package-info.ts'
 
@@ -91,7 +92,7 @@ async function measure(
     numRounds: values.rounds,
     goals: goalsOf(values),
     timeoutMs: values.timeout * 1000,
-    command: ['switchyard', ...process.argv.slice(2)].map(quote).join(' '),
+    command: commandText(process.argv.slice(2)),
     version: packageVersion(),
     onProgress: (progress) => view.update(progress),
   }
@@ -110,8 +111,9 @@ async function openTargets(values: BenchSettings): Promise<Target[]> {
   if (twice !== undefined) throw new ServingError('INVALID_CONFIG', `Two targets are called "${twice}".`)
   const model = values.model === 'auto' ? undefined : values.model
   const targets: Target[] = []
-  // Alone, a server that cannot be reached leaves nothing to report.
-  const open = specs.length === 1 ? openTarget : tryOpenTarget
+  // Alone, a server that cannot be reached leaves nothing to show; whoever asked for a file gets one that says so.
+  const isOneLine = specs.length === 1 && values.json === undefined && values.html === undefined
+  const open = isOneLine ? openTarget : tryOpenTarget
   for (const spec of specs) targets.push(await open(spec, { apiKey: values.apiKey, model }))
   return targets
 }
@@ -199,8 +201,4 @@ export async function write(path: string, content: string): Promise<void> {
   await writeFile(path, content).catch((cause: unknown) => {
     throw new ServingError('INTERNAL', `${path}: cannot be written (${String(cause)}).`, { cause })
   })
-}
-
-export function quote(argument: string): string {
-  return /^[\w./:=,@+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`
 }

@@ -12,7 +12,8 @@ import type { PlannerOptions } from '../simulator/simulated-engine.ts'
 import { simulate as runSimulation, type SimulationResult } from '../simulator/simulate.ts'
 import { repeatRequests } from '../workload/transforms/repeat.ts'
 import type { Workload } from '../workload/workload.ts'
-import { goalsOf, loopOf, quote, workloadOptions, write } from './bench.ts'
+import { goalsOf, loopOf, workloadOptions, write } from './bench.ts'
+import { commandText } from './command-text.ts'
 import type { Command } from './command.ts'
 import { openLatency, type LatencySource } from './latency-source.ts'
 import { simulatedReport } from './simulated-report.ts'
@@ -47,7 +48,7 @@ async function run(line: CommandLine): Promise<number> {
   const loop = loopOf(values)
   const report = simulatedReport({
     name: `${values.policy} x${values.engines}`,
-    command: ['switchyard', ...process.argv.slice(2)].map(quote).join(' '),
+    command: commandText(process.argv.slice(2)),
     workload,
     seed: values.seed,
     loop,

@@ -1,6 +1,7 @@
 /** A simulation as a bench report, so that both can be laid over each other. */
 import type { BenchReport, Goals } from '../bench/bench-report.ts'
-import { figuresOf, isMeasured, measuredWindow, mismatchesOf } from '../bench/figures.ts'
+import { figuresOf, mismatchesOf } from '../bench/figures.ts'
+import { selectMeasured } from '../bench/measured-requests.ts'
 import type { Loop } from '../bench/replay.ts'
 import { describeMachine, rowOf } from '../bench/run-bench.ts'
 import { workloadShape } from '../bench/workload-shape.ts'
@@ -28,7 +29,7 @@ const mostRows = 100_000
 export function simulatedReport(simulated: Simulated): BenchReport {
   const { workload, seed, loop, goals, source, result } = simulated
   const { records } = result
-  const window = measuredWindow(records)
+  const measured = selectMeasured(records)
   const every = Math.ceil(records.length / mostRows)
   const shown = every === 1 ? records : records.filter((_, index) => index % every === 0)
   return {
@@ -52,8 +53,8 @@ export function simulatedReport(simulated: Simulated): BenchReport {
         url: 'http://simulated',
         model: source.model,
         server: `simulated, ${source.latency.name}: ${source.machine}`,
-        figures: figuresOf(records, goals, window),
-        requests: shown.map((record) => rowOf(record, isMeasured(record, window))),
+        figures: figuresOf(records, goals, measured),
+        requests: shown.map((record) => rowOf(record, measured.has(record))),
         scrapes: [],
         mismatches: mismatchesOf(records, undefined),
       },

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { jainIndex, largestServiceGap, type ServiceSeries } from './fairness.ts'
+import { competingRates, jainIndex, largestServiceGap, type ServiceSeries } from './fairness.ts'
 
 describe("Jain's index", () => {
   it('is 1 for equal shares, 1/n when one has everything, and lies between for anything else', () => {
@@ -63,5 +63,32 @@ describe('the largest service gap', () => {
     const busy = { service: [5, 10], isBacklogged: [true, true] }
     expect(largestServiceGap([busy, { service: [0, 0], isBacklogged: [false, false] }])).toBe(0)
     expect(largestServiceGap([busy, { service: [0, 0], isBacklogged: [true, true] }])).toBe(10)
+  })
+})
+
+describe('rates of service while competing', () => {
+  it('leave out what a party got alone, and parties that were always alone', () => {
+    const long = { service: [9, 12, 15, 24], isBacklogged: [true, true, true, true] }
+    const short = { service: [0, 1, 2, 2], isBacklogged: [false, true, true, false] }
+    const never = { service: [0, 0, 0, 0], isBacklogged: [false, false, false, false] }
+    expect(competingRates([long, short, never])).toEqual([3, 1])
+    expect(competingRates([long, never])).toEqual([])
+    expect(competingRates([])).toEqual([])
+  })
+
+  it('are those of a slow count', () => {
+    fc.assert(
+      fc.property(fc.array(party, { minLength: 1, maxLength: 4 }), (parties) => {
+        const rates = parties.flatMap((own) => {
+          const gains = own.service.flatMap((sum, bin) =>
+            own.isBacklogged[bin] && parties.some((other) => other !== own && other.isBacklogged[bin])
+              ? [sum - (own.service[bin - 1] ?? 0)]
+              : [],
+          )
+          return gains.length === 0 ? [] : [gains.reduce((a, b) => a + b) / gains.length]
+        })
+        expect(competingRates(parties)).toEqual(rates)
+      }),
+    )
   })
 })

@@ -19,6 +19,27 @@ export function jainIndex(shares: readonly number[]): number {
 }
 
 /**
+ * Mean service in a bin of each party, over the bins in which it and at least one other were backlogged; parties without
+ * such bins are left out. What a party got while nobody else wanted anything says nothing about how service was shared,
+ * and neither does the total: in the end everybody has what they asked for.
+ */
+export function competingRates(parties: readonly ServiceSeries[]): number[] {
+  const numBusy = Array.from(parties[0]?.service ?? [], (_, bin) =>
+    parties.reduce((count, { isBacklogged }) => count + (isBacklogged[bin] === true ? 1 : 0), 0),
+  )
+  return parties.flatMap(({ service, isBacklogged }) => {
+    let gained = 0
+    let numBins = 0
+    service.forEach((sum, bin) => {
+      if (isBacklogged[bin] !== true || numBusy[bin]! < 2) return
+      gained += sum - (bin === 0 ? 0 : service[bin - 1]!)
+      numBins += 1
+    })
+    return numBins === 0 ? [] : [gained / numBins]
+  })
+}
+
+/**
  * The largest difference between the service that two parties received in any stretch of time in which both were
  * backlogged: the quantity that fair queueing bounds, as measured for virtual token counters (Sheng et al., Fairness
  * in Serving Large Language Models, 2024). 0 when no two were ever backlogged together.

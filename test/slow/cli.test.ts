@@ -74,7 +74,7 @@ class ForeignServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.url === '/v1/models') return void response.end('{"data":[{"id":"other-model"}]}')
-    if (request.url === '/props') return void response.end('{"build_info":"b1234"}')
+    if (request.url === '/version') return void response.end('{"version":"1.2.3"}')
     if (request.method === 'GET') {
       response.statusCode = 404
       return void response.end()
@@ -128,7 +128,7 @@ describe('switchyard with a server elsewhere', () => {
     const { status, report } = await bench(...args)
     expect(status).toBe(0)
     const [target] = report.targets
-    expect(target?.server).toBe('llama-server b1234')
+    expect(target?.server).toBe('vllm 1.2.3')
     expect(target?.figures).toMatchObject({ numMeasured: 9, numFailed: 0, ttftMs: { count: 9 } })
     expect(target?.requests.every(({ outputTokens }) => outputTokens === 3)).toBe(true)
     expect(target?.mismatches).toEqual({ promptTokens: 9 })

@@ -1,5 +1,6 @@
 /** A sweep of rates: what happens as more is asked for, and where each target stops keeping up. */
 import type { SweepPoint } from '../bench-report.ts'
+import { findKnee, keepsUpShare } from '../knee.ts'
 import { formatFigure, formatAxisMillis, formatShare, formatShort } from './format.ts'
 import { html, type Markup } from './markup.ts'
 import { plot, tableOf, type Axis, type PlotSpec, type Rule } from './plot.ts'
@@ -12,9 +13,6 @@ export interface Swept {
   readonly slot: number
   readonly points: readonly SweepPoint[]
 }
-
-/** Keeping up: this share of what was offered is finished, and meets its goals where there are any. */
-export const keepsUpShare = 0.9
 
 export function sweepSection(shown: readonly Shown[]): Markup | undefined {
   const swept = shown.map(({ name, slot, target, report }): Swept => {
@@ -41,15 +39,6 @@ export function sweepSection(shown: readonly Shown[]): Markup | undefined {
       ${tableOf(sweepTable(swept))}
     </details>
   </section> `
-}
-
-/** The highest rate that a target kept up with, and all lower ones too; undefined when it kept up with none. */
-export function findKnee(points: readonly SweepPoint[]): number | undefined {
-  const firstLost = points.findIndex(({ requestsPerSecond, figures }) => {
-    const done = figures.goodput?.requestsPerSecond ?? figures.requestsPerSecond
-    return !(done >= keepsUpShare * requestsPerSecond)
-  })
-  return (firstLost === -1 ? points.at(-1) : points[firstLost - 1])?.requestsPerSecond
 }
 
 function knees(swept: readonly Swept[]): string[] {

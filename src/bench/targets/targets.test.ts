@@ -43,7 +43,7 @@ describe('the adapters of servers', () => {
       return_token_ids: true,
     })
     expect(vllm.body(ask)).toMatchObject({ max_tokens: 5, ignore_eos: true, min_tokens: 5 })
-    expect(llamaServer.body(ask)).toMatchObject({ max_tokens: 5, ignore_eos: true, prompt: [1, 2, 3] })
+    expect(llamaServer.body(ask)).toMatchObject({ n_predict: 5, ignore_eos: true, prompt: [1, 2, 3] })
     const text = { ...ask, prompt: { text: 'one two', numTokens: 2 } }
     expect(ollama.body(text)).toMatchObject({ prompt: 'one two', raw: true, options: { num_predict: 5 } })
     expect(openAi.body(text)).toMatchObject({ prompt: 'one two', user: 'some one' })
@@ -65,9 +65,9 @@ describe('the adapters of servers', () => {
       outputTokens: 2,
       cachedTokens: 4,
     })
-    expect(
-      llamaServer.read({ choices: [{ text: '', finish_reason: 'length' }], timings: { cache_n: 7 } }),
-    ).toEqual({
+    const ended = { choices: [{ text: '', finish_reason: 'length' }], timings: { cache_n: 7 } }
+    expect(openAi.read(ended)).toEqual({ isToken: false, cachedTokens: 7 })
+    expect(llamaServer.read({ content: '', stop: true, timings: { cache_n: 7 } })).toEqual({
       isToken: false,
       cachedTokens: 7,
     })
