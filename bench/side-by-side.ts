@@ -4,7 +4,7 @@
  *
  *   npx tsx bench/side-by-side.ts --traces DIR --out DIR --target ours=URL --target peer=URL [--only code,conv]
  *
- * Capacity is the highest rate that any of the servers finished in a closed loop of 16 users.
+ * Lengths of long traces are scaled down, for the comparison is meant for small machines. Capacity is the highest rate that any of the servers finished in a closed loop of 16 users.
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -52,12 +52,12 @@ const cases: Readonly<Record<string, Case>> = {
   code: {
     path: 'azure-llm-2023/AzureLLMInferenceTrace_code.first30min.csv',
     goals: { ttftMs: 2000, tbtMs: 200 },
-    prepare: (workload) => workload,
+    prepare: (workload) => scaleLengths(workload, 1 / 4),
   },
   conv: {
     path: 'azure-llm-2023/AzureLLMInferenceTrace_conv.first30min.csv',
     goals: { ttftMs: 2000, tbtMs: 100 },
-    prepare: (workload) => workload,
+    prepare: (workload) => scaleLengths(workload, 1 / 4),
   },
   arena: {
     path: 'vtc-lmsys-arena/real_trace.csv',
@@ -67,8 +67,8 @@ const cases: Readonly<Record<string, Case>> = {
   agents: {
     path: 'weka-agentic-coding/traces.half.jsonl.gz',
     goals: { ttftMs: 2000 },
-    // Contexts of 122,000 tokens on average become 3,800; answers are short as it is.
-    prepare: (workload) => capGaps(scaleLengths(workload, 1 / 32, 1 / 8), 2),
+    // Contexts of 122,000 tokens on average become 1,900; answers are short as it is.
+    prepare: (workload) => capGaps(scaleLengths(workload, 1 / 64, 1 / 8), 2),
   },
 }
 
@@ -106,7 +106,7 @@ for (const [name, { path, goals, prepare }] of Object.entries(cases)) {
   const workload = fitToModel(prepare(read), maxModelLen, 'drop')
   const closed = await runBench({
     ...common,
-    workload: sliceWorkload(workload, { maxRequests: 120 }),
+    workload: sliceWorkload(workload, { maxRequests: 64 }),
     loop: { kind: 'closed', numUsers },
     goals: {},
   })
