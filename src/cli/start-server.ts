@@ -1,5 +1,5 @@
 /** Builds a server from its settings: engine, tokenizer, template, HTTP. `serve` and `chat` both start here. */
-import { basename } from 'node:path'
+import { basename, join } from 'node:path'
 
 import { sha256 } from '../api/key-ring.ts'
 import { createServer, type ApiServer } from '../api/server.ts'
@@ -11,6 +11,7 @@ import { sharedKey, type ApiKey } from '../core/tenant.ts'
 import { createEngine, type EngineOptions } from '../engine/create-engine.ts'
 import type { EngineClient } from '../engine/engine-client.ts'
 import { systemClock } from '../engine/system-clock.ts'
+import { userPackageDir } from '../ggml/platform.ts'
 import { openGguf } from '../model/gguf-reader.ts'
 import { checkModel } from '../model/model-spec.ts'
 import { createChatTemplate } from '../text/chat-template.ts'
@@ -140,6 +141,12 @@ function engineOptions(config: Config): EngineOptions {
     },
     eviction: config.prefixCache ? config.kvEviction : undefined,
     recordPlans: config.recordPlans,
+    tiers: {
+      hostBytes: config.kvHost,
+      diskBytes: config.kvDisk,
+      diskDir: config.kvDiskDir ?? join(userPackageDir(), 'kv'),
+      diskKeep: config.kvDiskKeep,
+    },
     scheduler: {
       maxNumSeqs: config.maxNumSeqs,
       maxNumBatchedTokens: config.maxNumBatchedTokens,

@@ -9,6 +9,7 @@ import { policyNames } from '../scheduler/policies/index.ts'
 import { serviceClasses } from './service-classes.ts'
 import { tokenPrices } from './token-prices.ts'
 import {
+  bytes,
   choice,
   decimal,
   integer,
@@ -104,6 +105,30 @@ export const settings = {
     default: 'value',
     about:
       'What of the prefix cache goes first. value: what costs least to compute again and is least wanted; lru: what was used longest ago.',
+  }),
+  'kv-host': setting(bytes, {
+    group: 'KV cache',
+    default: 0,
+    about:
+      'Memory of the host for blocks that an accelerator has no room for. On a CPU, make the KV cache larger instead.',
+  }),
+  'kv-disk': setting(bytes, {
+    group: 'KV cache',
+    default: 0,
+    about:
+      'Size of a file for blocks that have no room in memory: who comes back reads them instead of computing them again. ' +
+      'Needs the prefix cache.',
+  }),
+  'kv-disk-dir': optionalSetting(text, {
+    group: 'KV cache',
+    placeholder: 'DIR',
+    defaultText: '~/.switchyard/kv',
+    about: 'Folder of that file. It holds what users said: only you should be able to read it.',
+  }),
+  'kv-disk-keep': setting(toggle, {
+    group: 'KV cache',
+    default: false,
+    about: 'Keep that file when the server ends, and start with it, if model and settings are the same.',
   }),
   'max-num-seqs': setting(integer(1, 4096), {
     group: 'Scheduling',

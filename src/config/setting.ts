@@ -114,6 +114,25 @@ export function integer(min: number, max = Number.MAX_SAFE_INTEGER): Kind<number
   }
 }
 
+const byteUnits = ['', 'k', 'm', 'g', 't']
+
+/** A size in bytes; K, M, G and T (also KiB and so on) are powers of 1024. */
+export const bytes: Kind<number> = {
+  schema: z.union([
+    z.number().int().min(0),
+    z
+      .string()
+      .regex(/^\d+(\.\d+)?([kmgt](i?b)?)?$/i)
+      .transform((value) => {
+        const unit = /[kmgt]/i.exec(value)?.[0].toLowerCase() ?? ''
+        return Math.floor(Number.parseFloat(value) * 1024 ** byteUnits.indexOf(unit))
+      })
+      .pipe(z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)),
+  ]),
+  expected: 'a size as 500M, 16G or a number of bytes',
+  placeholder: 'BYTES',
+}
+
 export function powerOfTwo(min: number, max: number): Kind<number> {
   return {
     schema: integer(min, max).schema.refine((value) => (value & (value - 1)) === 0),

@@ -1,6 +1,7 @@
 /** What every carrier of an engine shows and keeps: status, readiness, statistics, and who is unfinished. */
 import { ServingError, type ErrorCode } from '../core/errors.ts'
 import { emptyKvStats, withCountersOf } from '../kvcache/kv-stats.ts'
+import { withSwapsOf } from '../kvcache/swap-stats.ts'
 import type { EngineStatus, SequenceError } from './engine-client.ts'
 import { Ledger } from './ledger.ts'
 import type { EngineInfo, EngineStats, FromEngine } from './protocol.ts'
@@ -9,6 +10,8 @@ import type { EngineInfo, EngineStats, FromEngine } from './protocol.ts'
 export type SequenceMessage = Extract<FromEngine, { type: 'started' | 'step' | 'idle' }>
 
 const closed = 'The engine was closed.'
+
+type Before = Pick<EngineStats, 'step' | 'numPreemptionsTotal' | 'kv' | 'swap'>
 
 export class ClientState {
   readonly ledger = new Ledger()
@@ -21,7 +24,7 @@ export class ClientState {
   #failure: ServingError | undefined
   readonly #stepListeners = new Set<(stats: EngineStats) => void>()
   /** Counters of the engines before this one. */
-  #before = { step: 0, numPreemptionsTotal: 0, kv: emptyKvStats }
+  #before: Before = { step: 0, numPreemptionsTotal: 0, kv: emptyKvStats, swap: undefined }
 
   constructor() {
     this.failed = new Promise((resolve) => {
@@ -61,8 +64,8 @@ export class ClientState {
     if (this.status.state === 'ready') this.#ready = new Readiness()
     if (this.status.state !== 'loading') this.status = { state: 'restarting', progress: 0 }
     if (this.stats === undefined) return
-    const { step, numPreemptionsTotal, kv } = this.stats
-    this.#before = { step, numPreemptionsTotal, kv }
+    const { step, numPreemptionsTotal, kv, swap } = this.stats
+    this.#before = { step, numPreemptionsTotal, kv, swap }
   }
 
   /** For good: whoever is unfinished fails. */
@@ -82,12 +85,13 @@ export class ClientState {
       this.ledger.noteStarted(message.ids, message.at)
       return
     }
-    const { step, numPreemptionsTotal, kv } = message.stats
+    const { step, numPreemptionsTotal, kv, swap } = message.stats
     this.stats = {
       ...message.stats,
       step: this.#before.step + step,
       numPreemptionsTotal: this.#before.numPreemptionsTotal + numPreemptionsTotal,
       kv: withCountersOf(kv, this.#before.kv),
+      swap: swap && withSwapsOf(swap, this.#before.swap),
     }
     this.ledger.deliver(message.updates)
     if (message.type === 'idle') return

@@ -1,15 +1,17 @@
 /** One loaded engine, whoever carries its messages: executor, memory, scheduler, and the step loop over them. */
-import { randomInt } from 'node:crypto'
 import { createExecutor } from '../executor/create-executor.ts'
 import type { Executor } from '../executor/executor.ts'
+import { reserveFileSpace } from '../ggml/file-space.ts'
 import { evictionPolicies } from '../kvcache/eviction/index.ts'
-import { KvCacheManager, type PrefixCacheConfig } from '../kvcache/kv-cache-manager.ts'
+import { KvCacheManager, type KvCacheSize, type PrefixCacheConfig } from '../kvcache/kv-cache-manager.ts'
 import { createScheduler, type PlanningOptions } from '../scheduler/create-scheduler.ts'
 import { planLogFormat } from '../simulator/replay/plan-log.ts'
 import type { EngineOptions } from './engine-options.ts'
 import { PlanFile } from './plan-file.ts'
 import type { EngineInfo, FromEngine } from './protocol.ts'
 import { StepLoop } from './step-loop.ts'
+import { storeIdentity } from './store-identity.ts'
+import { newSeed, Swapping } from './swapping.ts'
 import { systemClock } from './system-clock.ts'
 
 export interface EngineHost {
@@ -26,27 +28,48 @@ export async function loadEngine(
 ): Promise<EngineHost> {
   const onProgress = (progress: number): void => send({ type: 'loading', progress })
   const { executor, info } = await createExecutor(options.executor, onProgress)
-  const kv = new KvCacheManager(executor.model, prefixCacheOf(options))
+  const swapping = await openSwapping(options, executor)
+  const kv = new KvCacheManager(executor.model, prefixCacheOf(options, swapping))
   const planning = planningOf(options, executor)
   const planned = createScheduler(planning, kv)
   const { recordPlans } = options
-  const plans = recordPlans === undefined ? undefined : openPlanFile(recordPlans, options, planning, executor)
+  const plans =
+    recordPlans === undefined
+      ? undefined
+      : openPlanFile(recordPlans, options, planning, {
+          ...executor.model,
+          hasTiers: swapping !== undefined,
+        })
   const scheduler = plans?.record(planned) ?? planned
-  const loop = new StepLoop({ executor, scheduler, kv, clock: systemClock, send })
+  const loop = new StepLoop({ executor, scheduler, kv, swapping, clock: systemClock, send })
   return {
     info: { ...executor.model, ...info, eviction: options.eviction, pid: process.pid },
     loop,
     async run() {
       await loop.run()
       plans?.close()
+      await swapping?.close()
       await executor.close()
     },
   }
 }
 
-/** Keys are this process's secret: nobody can make prompts that collide with somebody else's. */
-function prefixCacheOf({ eviction }: EngineOptions): PrefixCacheConfig | undefined {
-  return eviction && { eviction: evictionPolicies[eviction](), seed: randomInt(2 ** 48 - 1) }
+async function openSwapping(options: EngineOptions, executor: Executor): Promise<Swapping | undefined> {
+  const { tiers, eviction } = options
+  if (tiers === undefined || eviction === undefined) return undefined
+  return Swapping.open(tiers, executor.blocks, {
+    identity: await storeIdentity(options.executor, executor.model),
+    log: (line) => console.error(line),
+    reserveSpace: reserveFileSpace,
+  })
+}
+
+function prefixCacheOf(
+  { eviction }: EngineOptions,
+  swapping: Swapping | undefined,
+): PrefixCacheConfig | undefined {
+  const seed = swapping?.seed ?? newSeed()
+  return eviction && { eviction: evictionPolicies[eviction](), seed, swapper: swapping?.config }
 }
 
 function planningOf({ scheduler }: EngineOptions, { model }: Executor): PlanningOptions {
@@ -60,7 +83,7 @@ function openPlanFile(
   path: string,
   options: EngineOptions,
   planning: PlanningOptions,
-  { model: { numBlocks, blockSize } }: Executor,
+  { numBlocks, blockSize, hasTiers }: KvCacheSize & { readonly hasTiers: boolean },
 ): PlanFile {
   const eviction = options.eviction ?? null
   return new PlanFile(path, {
@@ -69,6 +92,6 @@ function openPlanFile(
     numBlocks,
     blockSize,
     eviction,
-    hasTiers: false,
+    hasTiers,
   })
 }

@@ -3,6 +3,7 @@ import type { ExecutorOptions } from '../executor/executor-options.ts'
 import type { EvictionName } from '../kvcache/eviction/index.ts'
 import type { PolicyName } from '../scheduler/policies/index.ts'
 import type { TokenPrices } from '../scheduler/policy.ts'
+import type { TierOptions } from '../tiers/open-tiers.ts'
 
 /** Everything an engine needs to know; plain data, because it crosses to the engine's process. */
 export interface EngineOptions {
@@ -12,6 +13,8 @@ export interface EngineOptions {
   readonly eviction?: EvictionName | undefined
   /** A new file for every step's plan; undefined: none is written. */
   readonly recordPlans?: string | undefined
+  /** Where evicted blocks go; undefined: nowhere. Needs `eviction`. */
+  readonly tiers?: TierOptions | undefined
 }
 
 /** What a user decides about steps; the rest of the scheduler's configuration comes from the model. */

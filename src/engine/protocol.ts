@@ -3,6 +3,7 @@ import type { FinishReason, GenerationRequest } from '../core/request.ts'
 import type { TokenLogprobs } from '../core/sampling-params.ts'
 import type { Micros, RequestId } from '../core/units.ts'
 import type { KvStats } from '../kvcache/kv-stats.ts'
+import type { SwapStats } from '../kvcache/swap-stats.ts'
 import type { SequenceError, SequenceTimings } from './engine-client.ts'
 import type { EngineOptions } from './engine-options.ts'
 
@@ -63,6 +64,8 @@ export interface EngineStats {
   /** Blocks that can be had at once: free or cached. */
   readonly numFreeBlocks: number
   readonly kv: KvStats
+  /** Undefined where there are no tiers below the pool. */
+  readonly swap?: SwapStats | undefined
   readonly numPreemptionsTotal: number
   /** Tokens in this step, by kind. */
   readonly numPrefillTokens: number

@@ -20,15 +20,20 @@ import type { StepScheduler } from './recorded-scheduler.ts'
 import { findFault } from './request-check.ts'
 import { Races } from './races.ts'
 import { SequenceSamplers } from './sequence-samplers.ts'
+import type { Swapping } from './swapping.ts'
 import { refusal, toUpdate } from './sequence-updates.ts'
 
 export interface StepLoopParts {
   readonly executor: Executor
   readonly scheduler: StepScheduler
   readonly kv: KvCacheManager
+  readonly swapping?: Swapping | undefined
   readonly clock: Clock
   readonly send: (message: FromEngine) => void
 }
+
+/** After its end an engine may take this long to write out what shall outlive it. */
+const keepMillis = 3000
 
 export class StepLoop {
   readonly #parts: StepLoopParts
@@ -45,6 +50,7 @@ export class StepLoop {
 
   constructor(parts: StepLoopParts) {
     this.#parts = parts
+    if (parts.swapping !== undefined) parts.swapping.onOutcome = () => this.#wake()
   }
 
   submit(requests: readonly GenerationRequest[]): void {
@@ -71,6 +77,7 @@ export class StepLoop {
       if (plan === undefined) await this.#sleep()
       else await this.#runStep(plan, stopwatch)
     }
+    await this.#keepBlocks()
   }
 
   /** @throws {InvariantError} when queues, blocks, sequences and samplers disagree. */
@@ -89,6 +96,7 @@ export class StepLoop {
 
   #takeInbox(): void {
     const { scheduler, clock } = this.#parts
+    this.#takeOutcomes()
     const actions = this.#inbox
     this.#inbox = []
     for (const action of actions) action()
@@ -131,8 +139,37 @@ export class StepLoop {
     const { scheduler, clock } = this.#parts
     const plan = scheduler.schedule(clock.now()) ?? scheduler.schedule(clock.now())
     this.#timelines.planned(plan, scheduler.waitReason, clock.now())
-    invariant(plan !== undefined || scheduler.isIdle, 'nothing can run, but somebody waits')
+    this.#parts.swapping?.start(scheduler.takeTransfers())
+    const isWaiting = plan === undefined && !scheduler.isIdle
+    invariant(!isWaiting || this.#isMoving, 'nothing can run, but somebody waits')
     return plan
+  }
+
+  /** Blocks are on their way to or from a tier. */
+  get #isMoving(): boolean {
+    return (this.#parts.kv.swapper?.numUnderWay ?? 0) > 0
+  }
+
+  #takeOutcomes(): void {
+    const { scheduler, swapping } = this.#parts
+    const outcomes = swapping?.takeOutcomes() ?? []
+    if (outcomes.length === 0) return
+    for (const outcome of outcomes) scheduler.finishTransfer(outcome)
+    swapping?.noteChange()
+  }
+
+  /** Writes out what shall outlive the process, for a while. */
+  async #keepBlocks(): Promise<void> {
+    const { kv, scheduler, swapping } = this.#parts
+    if (swapping === undefined || kv.swapper === undefined) return
+    const until = performance.now() + keepMillis
+    for (;;) {
+      this.#takeOutcomes()
+      if (performance.now() < until) kv.swapper.keepAll()
+      swapping.start(scheduler.takeTransfers())
+      if (!this.#isMoving) return
+      await swapping.settled()
+    }
   }
 
   async #runStep(plan: StepPlan, stopwatch: StepStopwatch): Promise<void> {
@@ -185,6 +222,7 @@ export class StepLoop {
       numBlocks: kv.numBlocks,
       numFreeBlocks: kv.numAvailableBlocks,
       kv: kv.stats,
+      swap: kv.swapper?.stats,
       numPreemptionsTotal: scheduler.numPreemptionsTotal,
       ...(finished ?? { ...noStep, step: this.#step }),
     }
@@ -193,9 +231,12 @@ export class StepLoop {
 
   async #sleep(): Promise<void> {
     this.#handOut()
+    const startedAt = performance.now()
     // Whoever was told may have answered at once.
     if (this.#inbox.length === 0 && !this.#isClosed)
       await new Promise<void>((resolve) => (this.#wake = resolve))
+    const { scheduler, kv } = this.#parts
+    if (!scheduler.isIdle) kv.swapper?.noteWait(Math.round((performance.now() - startedAt) * 1000))
     // All messages of one turn of the event loop enter the same first step.
     await setImmediate()
   }

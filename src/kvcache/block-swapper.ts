@@ -17,8 +17,8 @@ import { noSlot, type Transfer, type TransferOutcome, type TransferReason } from
 
 export interface SwapperConfig {
   readonly tiers: KvTiers
-  /** Write out whatever is cached, so that it outlives the process. */
-  readonly keepsAll: boolean
+  /** The tier that outlives the process: whatever is cached is written there. Undefined: none does. */
+  readonly keptTier: number | undefined
 }
 
 export interface SwapperParts extends SwapperConfig {
@@ -60,6 +60,7 @@ interface Arriving {
 
 /** Blocks of one transfer out: more would keep too much from others at once. */
 const mostBlocksOut = 64
+const leastBlocksOut = 16
 /** Transfers under way at once for the sake of what outlives the process. */
 const mostKeeping = 2
 /** Room that is looked for behind blocks that come back, for those that follow. */
@@ -82,16 +83,11 @@ export class BlockSwapper {
   constructor(parts: SwapperParts) {
     this.#parts = parts
     this.#counts = new SwapCounts(parts.tiers.names)
-    if (parts.keepsAll) parts.cache.onCached = (block) => this.#unkept.push(block)
+    if (parts.keptTier !== undefined) parts.cache.onCached = (block) => this.#unkept.push(block)
   }
 
   get stats(): SwapStats {
-    return this.#counts.snapshot()
-  }
-
-  /** Nothing is left to be written for its own sake. */
-  get isKept(): boolean {
-    return this.#unkept.length === 0 || this.#parts.tiers.isReadOnly
+    return this.#counts.snapshot(this.#parts.tiers.fills)
   }
 
   /** Transfers whose outcome is not known yet. */
@@ -110,6 +106,12 @@ export class BlockSwapper {
     }
   }
 
+  /** A step could not begin for so long because of moves. */
+  noteWait(micros: number): void {
+    this.#counts.numWaitedSteps += 1
+    this.#counts.waitedMicros += micros
+  }
+
   /** Hands out each transfer once: they are to be carried out from now on, in any order. */
   takeTransfers(): readonly Transfer[] {
     const transfers = this.#transfers
@@ -117,9 +119,23 @@ export class BlockSwapper {
     return transfers
   }
 
+  /** Writes out what is cached, a few transfers at a time, where it shall outlive the process. */
+  keepAll(): void {
+    const { cache, pool, tiers, keptTier } = this.#parts
+    if (keptTier === undefined) return
+    const directory = tiers.directory(keptTier)
+    while (this.#unkept.length > 0 && this.#leaving.size < mostKeeping && !directory.isReadOnly) {
+      const block = this.#unkept.pop()!
+      const at = cache.keyOffset(block)
+      if (at === undefined || pool.stateOf(block) !== 'cached' || directory.find(cache.words, at) >= 0)
+        continue
+      this.#writeOut(block, mostBlocksOut, 'keep')
+    }
+  }
+
   /** Once a step: sees to it that some blocks can be had at once. */
   tidy(): void {
-    this.#keepAll()
+    this.keepAll()
     if (this.#leaving.size > 0 || this.#parts.tiers.isReadOnly) return
     const { pool, cache } = this.#parts
     const wanted = Math.min(mostBlocksOut, Math.ceil(pool.numBlocks / 16))
@@ -217,9 +233,9 @@ export class BlockSwapper {
     if (arriving.isUnderWay) return
     this.#arriving.delete(sequenceId)
     const { cache, blockSize, now } = this.#parts
-    for (let depth = arriving.held.length - 1; depth >= 0; depth -= 1) {
-      cache.letGo(arriving.held[depth]!, { step: now(), position: depth * blockSize, retention: 1 })
-    }
+    arriving.held.forEach((block, depth) => {
+      cache.letGo(block, { step: now(), position: depth * blockSize, retention: 1 })
+    })
   }
 
   /** Releases what is there for others than the sequence. False when there was nothing. */
@@ -320,16 +336,6 @@ export class BlockSwapper {
     cache.evictBlock(block)
   }
 
-  #keepAll(): void {
-    const { cache, pool, tiers } = this.#parts
-    while (this.#unkept.length > 0 && this.#leaving.size < mostKeeping && !tiers.isReadOnly) {
-      const block = this.#unkept.pop()!
-      const at = cache.keyOffset(block)
-      if (at === undefined || pool.stateOf(block) !== 'cached' || tiers.has(cache.words, at)) continue
-      this.#writeOut(block, mostBlocksOut, 'keep')
-    }
-  }
-
   /** Begins to write out a cached block, and those before it that are in no tier. Returns how many. */
   #writeOut(last: BlockId, wanted: number, reason: TransferReason): number {
     const { cache, tiers, pool } = this.#parts
@@ -342,12 +348,14 @@ export class BlockSwapper {
     for (let depth = 0; depth < start; depth += 1) {
       tiers.touch(cache.words, cache.keyOffset(path[depth]!)!, slotPriority(this.#parts.now(), depth))
     }
-    const most = Math.min(mostBlocksOut, Math.max(wanted, 8))
+    // More than is wanted: a part of a sequence is of no use without what comes before it.
+    const most = Math.min(mostBlocksOut, Math.max(4 * wanted, leastBlocksOut))
     const from = reason === 'keep' ? start : Math.max(start, path.length - most)
     const slots = tiers.allocate(Math.min(path.length - from, mostBlocksOut))
     const numBlocks = Math.max(...slots.map((row) => row.filter((slot) => slot !== noSlot).length))
     if (numBlocks === 0) return 0
     const moved = path.slice(from, from + numBlocks)
+    // The next part of the sequence; what comes before it is pushed when this is done.
     if (from + numBlocks < path.length && reason === 'keep') this.#unkept.push(last)
     const words = new Int32Array(numBlocks * wordsPerKey)
     moved.forEach((block, index) => {
@@ -375,14 +383,16 @@ export class BlockSwapper {
   }
 
   #finishLeaving({ transfer, path, words }: Leaving, outcome: TransferOutcome): void {
-    const { cache, tiers } = this.#parts
+    const { cache, tiers, keptTier } = this.#parts
     this.#leaving.delete(transfer.id)
     const firstDepth = path.length - transfer.numBlocks
     tiers.noteWritten(transfer.slots, words, wordsPerKey, outcome, (block) =>
       slotPriority(this.#parts.now(), firstDepth + block),
     )
     this.#counts.noteMoved(transfer, outcome, tiers.bytesPerBlock)
-    cache.unhold(path.toReversed())
+    cache.unhold(path)
+    // Until now nobody could write what comes before it.
+    if (keptTier !== undefined && firstDepth > 0) this.#unkept.push(path[firstDepth - 1]!)
   }
 
   #finishArriving(arriving: Arriving, outcome: TransferOutcome): void {

@@ -1,6 +1,7 @@
 import { invariant } from '../core/errors.ts'
 import { MoveCosts } from './move-costs.ts'
 import type { PrefixKeys } from './prefix-keys.ts'
+import type { TierFill } from './swap-stats.ts'
 import { TierDirectory } from './tier-directory.ts'
 import { noSlot, type TransferOutcome } from './transfer.ts'
 
@@ -46,6 +47,10 @@ export class KvTiers {
 
   get names(): readonly string[] {
     return this.#tiers.map(({ name }) => name)
+  }
+
+  get fills(): readonly TierFill[] {
+    return this.#tiers.map(({ directory: { numSlots, numKept } }) => ({ numSlots, numKept }))
   }
 
   get isReadOnly(): boolean {

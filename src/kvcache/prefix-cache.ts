@@ -44,7 +44,7 @@ const mostSeenKeys = 2 ** 22
  */
 export class PrefixCache {
   readonly seen: SeenKeys
-  /** Told of every full block that loses its last user. */
+  /** Told of every full block that its last user lets go of; not of the end of a `hold`. */
   onCached: ((block: BlockId) => void) | undefined
   readonly #pool: BlockPool
   readonly #policy: EvictionPolicy
@@ -314,7 +314,9 @@ export class PrefixCache {
     const use = { step, position, retention, numReuses: this.#numReuses[block]! }
     // Another user may have wished it to stay longer.
     this.#queue.setPriority(block, Math.max(this.#queue.priorityOf(block), this.#policy.priorityOf(use)))
-    return this.#stay(block)
+    const stays = this.#stay(block)
+    if (stays && this.#index.has(block)) this.onCached?.(block)
+    return stays
   }
 
   /** A block has lost its last user. True when it stays in the cache. */
@@ -324,7 +326,6 @@ export class PrefixCache {
       return false
     }
     if (this.#numChildren[block] === 0) this.#queue.add(block)
-    if (this.#index.has(block)) this.onCached?.(block)
     return true
   }
 

@@ -1,14 +1,23 @@
 import { transferReasons, type Transfer, type TransferOutcome, type TransferReason } from './transfer.ts'
 
+export interface TierMoves {
+  readonly name: string
+  /** Blocks that came back from the tier, and that went there. */
+  readonly numBlocksRead: number
+  readonly numBlocksWritten: number
+}
+
+/** What is in a tier now. */
+export interface TierFill {
+  readonly numSlots: number
+  readonly numKept: number
+}
+
 /** What tiers did for the pool. Counters ever grow. */
 export interface SwapStats {
   readonly movedBytes: Readonly<Record<TransferReason, number>>
-  /** Tokens' blocks that came from each tier, fastest first. */
-  readonly tiers: readonly {
-    readonly name: string
-    readonly numBlocksRead: number
-    readonly numBlocksWritten: number
-  }[]
+  /** Fastest first. */
+  readonly tiers: readonly (TierFill & TierMoves)[]
   /** Blocks of transfers that a tier could not write, or read back as they were. */
   readonly numFailedWrites: number
   readonly numFailedReads: number
@@ -17,20 +26,36 @@ export interface SwapStats {
   readonly numPartial: number
   readonly numCheap: number
   readonly numHurried: number
+  /** Steps that could not begin before a move was done, and for how long nothing ran because of that. */
+  readonly numWaitedSteps: number
+  readonly waitedMicros: number
 }
+
+const countNames = [
+  'numFailedWrites',
+  'numFailedReads',
+  'numClean',
+  'numPartial',
+  'numCheap',
+  'numHurried',
+  'numWaitedSteps',
+  'waitedMicros',
+] as const satisfies readonly (keyof SwapStats)[]
 
 export class SwapCounts {
   numClean = 0
   numPartial = 0
   numCheap = 0
   numHurried = 0
+  numWaitedSteps = 0
+  waitedMicros = 0
   #numFailedWrites = 0
   #numFailedReads = 0
   readonly #movedBytes = Object.fromEntries(transferReasons.map((reason) => [reason, 0])) as Record<
     TransferReason,
     number
   >
-  readonly #tiers: { name: string; numBlocksRead: number; numBlocksWritten: number }[]
+  readonly #tiers: { -readonly [name in keyof TierMoves]: TierMoves[name] }[]
 
   constructor(names: readonly string[]) {
     this.#tiers = names.map((name) => ({ name, numBlocksRead: 0, numBlocksWritten: 0 }))
@@ -51,17 +76,39 @@ export class SwapCounts {
     })
   }
 
-  snapshot(): SwapStats {
-    const { numClean, numPartial, numCheap, numHurried } = this
+  snapshot(fills: readonly TierFill[]): SwapStats {
+    const { numClean, numPartial, numCheap, numHurried, numWaitedSteps, waitedMicros } = this
     return {
       movedBytes: { ...this.#movedBytes },
-      tiers: this.#tiers.map((tier) => ({ ...tier })),
+      tiers: this.#tiers.map((tier, index) => ({ ...tier, ...fills[index]! })),
       numFailedWrites: this.#numFailedWrites,
       numFailedReads: this.#numFailedReads,
       numClean,
       numPartial,
       numCheap,
       numHurried,
+      numWaitedSteps,
+      waitedMicros,
     }
   }
+}
+
+/** The snapshot with the counters of an earlier process added. */
+export function withSwapsOf<Stats extends SwapStats>(stats: Stats, before: SwapStats | undefined): Stats {
+  if (before === undefined) return stats
+  const sums = countNames.map((name) => [name, stats[name] + before[name]])
+  const movedBytes = transferReasons.map((reason) => [
+    reason,
+    stats.movedBytes[reason] + before.movedBytes[reason],
+  ])
+  const tiers = stats.tiers.map((tier) => {
+    const earlier = before.tiers.find(({ name }) => name === tier.name)
+    const numBlocksRead = tier.numBlocksRead + (earlier?.numBlocksRead ?? 0)
+    return {
+      ...tier,
+      numBlocksRead,
+      numBlocksWritten: tier.numBlocksWritten + (earlier?.numBlocksWritten ?? 0),
+    }
+  })
+  return { ...stats, ...Object.fromEntries(sums), movedBytes: Object.fromEntries(movedBytes), tiers }
 }

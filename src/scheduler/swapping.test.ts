@@ -45,7 +45,7 @@ describe('swapping', () => {
           seen.failedWrites += stats.numFailedWrites
           seen.clean += stats.numClean
         }),
-        { numRuns },
+        { numRuns, endOnFailure: true },
       )
       for (const [name, count] of Object.entries(seen)) expect(count, name).toBeGreaterThan(0)
     },

@@ -87,20 +87,17 @@ export class TokenBudget {
   }
 
   /**
-   * Predicts what computing tokens at a position adds to a step, in microseconds; undefined before any prompt was
-   * seen. From now on it learns from every step.
+   * Predicts how long it takes to compute tokens at a position, in steps like the largest so far, in microseconds;
+   * undefined before any prompt was seen. What a step costs beside its tokens is theirs too: apart the two are known
+   * much later. From now on it learns from every step.
    */
   learnPrefillTime(): (position: number, numTokens: number) => number | undefined {
     this.#learns = true
     return (position, numTokens) => {
-      if (this.#mostPrefillSeen === 0) return undefined
-      const nothing = { numDecodes: 0, numPrefillTokens: 0, attendedKeys: 0 }
-      const work = {
-        numDecodes: 0,
-        numPrefillTokens: numTokens,
-        attendedKeys: keysAttended(position, numTokens),
-      }
-      return this.#costs.predict(work) - this.#costs.predict(nothing)
+      const most = this.#mostPrefillSeen
+      if (most === 0) return undefined
+      const work = { numDecodes: 0, numPrefillTokens: most, attendedKeys: keysAttended(position, most) }
+      return (this.#costs.predict(work) * numTokens) / most
     }
   }
 

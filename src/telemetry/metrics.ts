@@ -6,6 +6,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { EngineClient } from '../engine/engine-client.ts'
 import type { EngineStats, StepPhases } from '../engine/protocol.ts'
 import { addKvMetrics } from './kv-metrics.ts'
+import { addSwapMetrics } from './swap-metrics.ts'
 
 const ttftBuckets = [
   0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640,
@@ -69,6 +70,7 @@ export class ServerMetrics {
     this.queueTime = histogram('vllm:request_queue_time_seconds', 'Arrival to first step.', requestBuckets)
     this.httpRequests = counter('switchyard_requests_total', 'HTTP requests.', ['endpoint', 'status'])
     addKvMetrics(this.registry, engine)
+    addSwapMetrics(this.registry, engine)
     this.#stopListening = this.#observeEngine(engine)
   }
 

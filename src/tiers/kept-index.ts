@@ -11,8 +11,6 @@ export interface KeptBlock {
   /** The key's words. */
   readonly key: readonly number[]
   readonly checksum: number
-  /** Tokens before the block in its sequence. */
-  readonly position: number
 }
 
 export interface KeptIndex {
@@ -27,7 +25,7 @@ const magic = 0x53594b56
 const version = 1
 const identityBytes = 32
 const headBytes = 4 + 4 + identityBytes + 8 + 4 + 4
-const blockBytes = 4 * (1 + wordsPerKey + 1 + 1)
+const blockBytes = 4 * (1 + wordsPerKey + 1)
 
 /** `identity`: 32 bytes of what the content depends on. */
 export function encodeKeptIndex(identity: Uint8Array, { seed, numSlots, blocks }: KeptIndex): Uint8Array {
@@ -39,8 +37,8 @@ export function encodeKeptIndex(identity: Uint8Array, { seed, numSlots, blocks }
   view.setFloat64(8 + identityBytes, seed)
   view.setUint32(16 + identityBytes, numSlots)
   view.setUint32(20 + identityBytes, blocks.length)
-  blocks.forEach(({ slot, key, checksum, position }, index) => {
-    const words = [slot, ...key, checksum, position]
+  blocks.forEach(({ slot, key, checksum }, index) => {
+    const words = [slot, ...key, checksum]
     words.forEach((word, at) => view.setInt32(headBytes + index * blockBytes + 4 * at, word))
   })
   view.setUint32(bytes.length - 4, crc32(bytes.subarray(0, bytes.length - 4)))
@@ -66,6 +64,5 @@ function decodeBlock(view: DataView, index: number): KeptBlock {
     slot: view.getUint32(at),
     key: Array.from({ length: wordsPerKey }, (_, word) => view.getInt32(at + 4 + 4 * word)),
     checksum: view.getUint32(at + 4 + 4 * wordsPerKey),
-    position: view.getUint32(at + 8 + 4 * wordsPerKey),
   }
 }

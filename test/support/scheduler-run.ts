@@ -36,7 +36,7 @@ export interface Scenario {
 
 export interface TierScenario extends TierFaults {
   readonly numSlots: readonly number[]
-  readonly keepsAll: boolean
+  readonly keepsLast: boolean
   readonly seed: number
 }
 
@@ -103,7 +103,7 @@ export const tierScenarios: fc.Arbitrary<TierScenario> = fc.record({
     minLength: 1,
     maxLength: 2,
   }),
-  keepsAll: fc.boolean(),
+  keepsLast: fc.boolean(),
   seed: fc.nat(),
   writing: fc.constantFrom(0, 0, 0, 0.05, 1),
   reading: fc.constantFrom(0, 0, 0, 0.1, 1),
@@ -242,10 +242,10 @@ export class SchedulerRun {
     }
   }
 
-  #swapperOf({ numSlots, keepsAll, seed, ...faults }: TierScenario): SwapperConfig {
+  #swapperOf({ numSlots, keepsLast, seed, ...faults }: TierScenario): SwapperConfig {
     this.#tiers = new TierMachine(this.#machine, numSlots.length, new RandomStream(seed), faults)
     const sizes = numSlots.map((count, index) => ({ name: `tier ${index}`, numSlots: count }))
-    return { tiers: new KvTiers(sizes, 1), keepsAll }
+    return { tiers: new KvTiers(sizes, 1), keptTier: keepsLast ? sizes.length - 1 : undefined }
   }
 
   #finishTransfers(): void {

@@ -1,12 +1,15 @@
 import type { FastifyInstance } from 'fastify'
 import type { ApiContext } from '../context.ts'
 import { requireEngine } from '../context.ts'
+import type { EngineStats } from '../../engine/protocol.ts'
+
+type SwapStats = NonNullable<EngineStats['swap']>
 
 /** What the KV cache holds and what became of it, as of the last step. */
 export function debugKv(app: FastifyInstance, context: ApiContext): void {
   app.get('/debug/kv', async () => {
     const { blockSize, numBlocks, kvBytesPerToken, eviction } = await requireEngine(context)
-    const kv = context.engine.stats?.kv
+    const { kv, swap } = context.engine.stats ?? {}
     const pool = {
       block_size: blockSize,
       num_blocks: numBlocks,
@@ -27,6 +30,7 @@ export function debugKv(app: FastifyInstance, context: ApiContext): void {
       resumed: { tokens: kv.numResumedTokens, hit_tokens: kv.numResumedHitTokens },
       evicted_blocks: { room: kv.numEvictedForRoom, order: kv.numEvictedForOrder },
       copied_blocks: kv.numCopiedBlocks,
+      tiers: swap === undefined ? null : tiersOf(swap),
       sequences: {
         running: kv.numSequences,
         extents_per_sequence: ratio(kv.numExtents, kv.numSequences),
@@ -34,6 +38,23 @@ export function debugKv(app: FastifyInstance, context: ApiContext): void {
       },
     }
   })
+}
+
+function tiersOf(swap: SwapStats) {
+  const { tiers, movedBytes, numClean, numPartial, numCheap, numHurried } = swap
+  return {
+    blocks: tiers.map(({ name, numSlots, numKept, numBlocksRead, numBlocksWritten }) => ({
+      tier: name,
+      slots: numSlots,
+      kept: numKept,
+      read: numBlocksRead,
+      written: numBlocksWritten,
+    })),
+    moved_bytes: movedBytes,
+    dropped_blocks: { kept: numClean, partial: numPartial, cheap: numCheap, hurried: numHurried },
+    failed_blocks: { out: swap.numFailedWrites, in: swap.numFailedReads },
+    waited: { steps: swap.numWaitedSteps, seconds: swap.waitedMicros / 1e6 },
+  }
 }
 
 /** Null where there is nothing to divide by. */
