@@ -35,31 +35,13 @@ const agents = {
  * @throws {ServingError} INTERNAL: unreachable, refused (with the server's own words), cut off, or silent too long.
  */
 export function post(endpoint: Endpoint, options: Post): Promise<void> {
+  const { path, timeoutMs, signal } = options
   const body = JSON.stringify(options.body)
-  const headers = {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(body),
-    ...options.headers,
-  }
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown): void => reject(failure(endpoint, cause))
-    const attempt = (): void => {
-      const request = open(endpoint, options.path, { method: 'POST', headers, signal: options.signal })
-      let hasAnswered = false
-      request.setTimeout(options.timeoutMs, () =>
-        request.destroy(new Error(`silent for ${options.timeoutMs} ms`)),
-      )
-      request.on('error', (cause) => {
-        if (!hasAnswered && wasClosedWhileIdle(request, cause)) attempt()
-        else fail(cause)
-      })
-      request.on('response', (response) => {
-        hasAnswered = true
-        receive(response, options, { resolve, reject, fail })
-      })
-      request.end(body)
-    }
-    attempt()
+    send(endpoint, { path, headers: options.headers, body, timeoutMs, signal }, fail, (response) =>
+      receive(response, options, { resolve, reject, fail }),
+    )
   })
 }
 
@@ -100,37 +82,63 @@ export async function fetchJson(endpoint: Endpoint, path: string, body?: object)
 
 export function fetchText(endpoint: Endpoint, path: string, body?: object): Promise<string> {
   const text = body === undefined ? undefined : JSON.stringify(body)
-  const headers =
-    text === undefined
-      ? {}
-      : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
   return new Promise((resolve, reject) => {
-    const request = open(endpoint, path, { method: text === undefined ? 'GET' : 'POST', headers })
-    request.setTimeout(10_000, () => request.destroy(new Error('no answer for 10 s')))
-    request.on('error', (cause) => reject(failure(endpoint, cause)))
-    request.on('response', (response) => {
+    const fail = (cause: unknown): void => reject(failure(endpoint, cause))
+    send(endpoint, { path, headers: {}, body: text, timeoutMs: 10_000 }, fail, (response) => {
       readAll(response).then((answer) => {
         if (response.statusCode === 200) resolve(answer)
         else reject(refusal(response.statusCode ?? 0, answer))
-      }, reject)
+      }, fail)
     })
-    request.end(text)
   })
 }
 
-interface OpenOptions {
-  readonly method: string
-  readonly headers: Record<string, string | number>
+interface Message {
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  /** A POST has one, a GET none. */
+  readonly body: string | undefined
+  readonly timeoutMs: number
   readonly signal?: AbortSignal
 }
 
-function open({ url, apiKey }: Endpoint, path: string, options: OpenOptions): ClientRequest {
-  const headers =
-    apiKey === undefined ? options.headers : { ...options.headers, authorization: `Bearer ${apiKey}` }
+function send(
+  endpoint: Endpoint,
+  message: Message,
+  fail: (cause: unknown) => void,
+  answered: (response: IncomingMessage) => void,
+): void {
+  const { body, timeoutMs } = message
+  const request = open(endpoint, message)
+  let hasAnswered = false
+  request.setTimeout(timeoutMs, () => request.destroy(new Error(`silent for ${timeoutMs} ms`)))
+  request.on('error', (cause) => {
+    if (!hasAnswered && wasClosedWhileIdle(request, cause)) send(endpoint, message, fail, answered)
+    else fail(cause)
+  })
+  request.on('response', (response) => {
+    hasAnswered = true
+    answered(response)
+  })
+  request.end(body)
+}
+
+function open({ url, apiKey }: Endpoint, { path, headers, body, signal }: Message): ClientRequest {
   const target = new URL(url + path)
+  const options = {
+    method: body === undefined ? 'GET' : 'POST',
+    headers: {
+      ...(body === undefined
+        ? {}
+        : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+      ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
+      ...headers,
+    },
+    ...(signal === undefined ? {} : { signal }),
+  }
   return target.protocol === 'https:'
-    ? secureRequest(target, { ...options, headers, agent: agents['https:'] })
-    : plainRequest(target, { ...options, headers, agent: agents['http:'] })
+    ? secureRequest(target, { ...options, agent: agents['https:'] })
+    : plainRequest(target, { ...options, agent: agents['http:'] })
 }
 
 async function readAll(response: IncomingMessage): Promise<string> {

@@ -11,7 +11,7 @@ import type { RequestRecord } from './request-record.ts'
 import { startScraping } from './scrape.ts'
 import { measureOverhead } from './self-measurement.ts'
 import type { Target } from './targets/target.ts'
-import { findVocabulary } from './vocabulary.ts'
+import { findVocabulary, type Vocabulary } from './vocabulary.ts'
 import { workloadShape } from './workload-shape.ts'
 
 export interface BenchOptions {
@@ -43,6 +43,7 @@ interface Measured {
   readonly target: Target
   readonly records: RequestRecord[]
   readonly scrapes: TargetReport['scrapes'][number][]
+  vocabulary: Vocabulary | undefined
   /** Where the next round's instants begin. */
   offsetMs: number
 }
@@ -105,6 +106,7 @@ async function measureTargets(options: BenchOptions, firstRound: number): Promis
     target,
     records: [],
     scrapes: [],
+    vocabulary: undefined,
     offsetMs: 0,
   }))
   for (let round = 0; round < options.numRounds; round += 1) {
@@ -122,12 +124,12 @@ async function measureTargets(options: BenchOptions, firstRound: number): Promis
 async function measureOnce(one: Measured, options: BenchOptions, round: number): Promise<void> {
   const { target } = one
   const { onProgress } = options
-  const vocabulary = await findVocabulary(target)
+  one.vocabulary ??= await findVocabulary(target)
   const scraping = startScraping(target)
   const replayOptions: ReplayOptions = {
     ...options,
     target,
-    vocabulary,
+    vocabulary: one.vocabulary,
     onSent: () => onProgress?.({ target: target.name, round, event: 'sent' }),
     onToken: () => onProgress?.({ target: target.name, round, event: 'token' }),
     onRecord: (record) => onProgress?.({ target: target.name, round, event: 'ended', record }),
