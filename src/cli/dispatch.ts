@@ -34,6 +34,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'Serve a workload on engines that exist as figures alone',
     load: async () => (await import('./simulate.ts')).simulate,
   },
+  calibrate: {
+    summary: 'Measure how long steps take here, for simulate',
+    load: async () => (await import('./calibrate.ts')).calibrate,
+  },
   replay: {
     summary: 'Plan a recorded run again, and say why a step was planned as it was',
     load: async () => (await import('./replay.ts')).replay,
@@ -86,7 +90,7 @@ function overview(): string {
     ...Object.entries(verbs).map(([name, { summary }]) => [name, summary] as const),
     ...Object.entries(ownVerbs),
   ]
-  const list = rows.map(([name, summary]) => `  ${name.padEnd(10)}${summary}\n`).join('')
+  const list = rows.map(([name, summary]) => `  ${name.padEnd(11)}${summary}\n`).join('')
   return `Usage: switchyard <command> [options]\n\nCommands:\n${list}\nOptions of a command: switchyard <command> --help\n`
 }
 

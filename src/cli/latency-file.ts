@@ -23,9 +23,9 @@ const schema = z.object({
   }),
   step: z
     .object({
-      rowKnots: z.array(count),
-      sampleKnots: z.array(count),
-      coefficients: z.array(duration),
+      rowKnots: z.array(count).readonly(),
+      sampleKnots: z.array(count).readonly(),
+      coefficients: z.array(duration).readonly(),
     })
     .refine(
       ({ rowKnots, sampleKnots, coefficients }) =>
@@ -33,6 +33,8 @@ const schema = z.object({
     ),
   request: z.object({ micros: duration, microsPerToken: duration }),
   answerMicros: duration,
+  /** Steps that took several times as long as their like, which no fit is made of. */
+  disturbed: z.object({ steps: share, time: share }),
   error: z.object({
     numFitted: count,
     numHeldOut: count,

@@ -1,6 +1,4 @@
 /** `switchyard replay`: plans a recorded run again, and says why a step was planned as it was. */
-import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
 import type { CommandLine } from '../config/command-line.ts'
 import { resolveSettings } from '../config/resolve.ts'
 import { integer, optionalSetting, type SettingTable } from '../config/setting.ts'
@@ -9,6 +7,7 @@ import { explainStep, snapshot } from '../simulator/replay/explain-step.ts'
 import type { PlanLogHeader, PlanLogLine } from '../simulator/replay/plan-log.ts'
 import { PlanReplay } from '../simulator/replay/replay-plans.ts'
 import type { Command } from './command.ts'
+import { readPlanLog } from './plan-log-file.ts'
 
 const options = {
   step: optionalSetting(integer(1), {
@@ -47,7 +46,7 @@ async function replayFile(path: string, step: number | undefined): Promise<numbe
   let numDifferent = 0
   const differing: string[] = []
   let run: { readonly header: PlanLogHeader; readonly replay: PlanReplay } | undefined
-  for await (const value of linesOf(path)) {
+  for await (const value of readPlanLog(path)) {
     if (run === undefined) {
       const header = value as PlanLogHeader
       run = { header, replay: new PlanReplay(header) }
@@ -76,29 +75,4 @@ async function replayFile(path: string, step: number | undefined): Promise<numbe
   process.stdout.write(differing.join(''))
   process.stdout.write(`${numPlans} plans, ${numDifferent} different from the recorded ones.\n`)
   return numDifferent === 0 ? 0 : 1
-}
-
-/** A line that was cut off when the engine died ends the recording. */
-async function* linesOf(path: string): AsyncGenerator<unknown> {
-  const input = createReadStream(path, 'utf8')
-  const opened = new Promise<void>((resolve, reject) => {
-    input.once('open', () => resolve())
-    input.once('error', reject)
-  })
-  await opened.catch((cause: unknown) => {
-    throw new ServingError('INVALID_CONFIG', `cannot be read (${String(cause)})`, { cause })
-  })
-  let number = 0
-  for await (const text of createInterface({ input, crlfDelay: Infinity })) {
-    number += 1
-    let value: unknown
-    try {
-      value = JSON.parse(text)
-    } catch {
-      if (number === 1) throw new ServingError('INVALID_CONFIG', 'is no recording of plans')
-      process.stderr.write(`${path}:${number}: cut off; the recording ends here\n`)
-      return
-    }
-    yield value
-  }
 }

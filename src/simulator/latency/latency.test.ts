@@ -83,9 +83,24 @@ describe('a fit of measured steps', () => {
   }
 
   test('finds a machine of its own kind again', () => {
-    const fit = fitSteps(steps(400, 0))
+    const { fit } = fitSteps(steps(400, 0))
     for (const { shape, micros } of steps(50, 0)) {
       expect(Math.abs(predictStep(fit, shape) / micros - 1)).toBeLessThan(0.01)
+    }
+  })
+
+  test('is not misled by a machine that does something else in a third of its steps', () => {
+    const random = new RandomStream(8)
+    const disturbed = steps(600, 0.05).map(({ shape, micros }) => ({
+      shape,
+      micros: random.below(3) === 0 ? micros * (5 + random.below(400)) : micros,
+    }))
+    const fitted = fitSteps(disturbed)
+    expect(fitted.disturbed.steps).toBeGreaterThan(0.28)
+    expect(fitted.disturbed.steps).toBeLessThan(0.38)
+    expect(fitted.disturbed.time).toBeGreaterThan(0.9)
+    for (const { shape, micros } of steps(50, 0)) {
+      expect(Math.abs(predictStep(fitted.fit, shape) / micros - 1)).toBeLessThan(0.05)
     }
   })
 
@@ -100,7 +115,7 @@ describe('a fit of measured steps', () => {
 
   test('never predicts that more work takes less time', () => {
     const latency = measured({
-      step: fitSteps(steps(200, 0.5)),
+      step: fitSteps(steps(200, 0.5)).fit,
       request: { micros: 100, microsPerToken: 2 },
       answerMicros: 50,
     })

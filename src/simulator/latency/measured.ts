@@ -28,47 +28,112 @@ export interface FitError {
   readonly p90: number
 }
 
-const rowKnots = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048]
-const sampleKnots = [0, 1, 4, 16, 64]
+const allRowKnots = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048]
+const allSampleKnots = [0, 1, 4, 16, 64]
+const numRobustRounds = 20
 const numRounds = 6
+/** Longer than so many times the prediction: something else had the machine. */
+const disturbedFactor = 3
 
-/** Each sample counts by its relative error against what the round before predicted: so the mean is kept. */
-export function fitSteps(samples: readonly StepSample[]): StepFit {
-  const rows = samples.map(({ shape }) => featuresOf(shape, { rowKnots, sampleKnots }))
-  const targets = samples.map(({ micros }) => micros)
-  let scales = targets
-  let coefficients: number[] = []
-  for (let round = 0; round < numRounds; round += 1) {
-    coefficients = nonNegativeLeastSquares(
-      rows,
-      targets,
-      scales.map((scale) => 1 / (scale * scale)),
-    )
-    scales = rows.map((row) => Math.max(1, dot(row, coefficients)))
+export interface FittedSteps {
+  readonly fit: StepFit
+  /** Steps that took several times as long as their like: left out, as shares of all steps and of all time. */
+  readonly disturbed: { readonly steps: number; readonly time: number }
+}
+
+/**
+ * First by least absolute error, which a machine that is disturbed now and then does not mislead; then, without the
+ * disturbed steps, by least squares, which keeps the mean. Errors are relative: each step counts by what it is
+ * predicted to take.
+ */
+export function fitSteps(samples: readonly StepSample[]): FittedSteps {
+  const rough = robustFit(samples)
+  const kept = samples.filter(({ shape, micros }) => micros <= disturbedFactor * predictStep(rough, shape))
+  const time = totalMicros(samples)
+  return {
+    fit: refine(kept, rough),
+    disturbed: {
+      steps: 1 - kept.length / Math.max(1, samples.length),
+      time: time === 0 ? 0 : 1 - totalMicros(kept) / time,
+    },
   }
-  return { rowKnots, sampleKnots, coefficients }
+}
+
+function robustFit(samples: readonly StepSample[]): StepFit {
+  let fit = solve(samples, (micros) => 1 / (micros * micros))
+  for (let round = 0; round < numRobustRounds; round += 1) {
+    const before = fit
+    fit = solve(samples, (micros, shape) => {
+      const predicted = Math.max(1, predictStep(before, shape))
+      // Far from the truth, a prediction may not decide what counts.
+      const scale = Math.min(Math.max(predicted, micros / 3), 3 * micros)
+      return 1 / (scale * Math.max(Math.abs(micros - predicted), 0.02 * scale))
+    })
+  }
+  return fit
+}
+
+function refine(samples: readonly StepSample[], rough: StepFit): StepFit {
+  let fit = rough
+  for (let round = 0; round < numRounds; round += 1) {
+    const before = fit
+    fit = solve(samples, (_, shape) => 1 / Math.max(1, predictStep(before, shape)) ** 2)
+  }
+  return fit
+}
+
+function solve(
+  samples: readonly StepSample[],
+  weightOf: (micros: number, shape: StepShape) => number,
+): StepFit {
+  const knots = knotsOf(samples)
+  const coefficients = nonNegativeLeastSquares(
+    samples.map(({ shape }) => featuresOf(shape, knots)),
+    samples.map(({ micros }) => micros),
+    samples.map(({ micros, shape }) => weightOf(micros, shape)),
+  )
+  return { ...knots, coefficients }
+}
+
+/** Beyond the largest step seen, the last slope goes on. */
+function knotsOf(samples: readonly StepSample[]): Pick<StepFit, 'rowKnots' | 'sampleKnots'> {
+  const most = (of: (shape: StepShape) => number): number =>
+    samples.reduce((largest, { shape }) => Math.max(largest, of(shape)), 1)
+  const [mostRows, mostSamples] = [most(({ numTokens }) => numTokens), most(({ numSamples }) => numSamples)]
+  return {
+    rowKnots: allRowKnots.filter((knot) => knot < mostRows),
+    sampleKnots: allSampleKnots.filter((knot) => knot < mostSamples),
+  }
+}
+
+const totalMicros = (samples: readonly StepSample[]): number => sumOf(samples, ({ micros }) => micros)
+
+function sumOf<Item>(items: readonly Item[], of: (item: Item) => number): number {
+  return items.reduce((sum, item) => sum + of(item), 0)
 }
 
 export function predictStep(fit: StepFit, shape: StepShape): number {
   return dot(featuresOf(shape, fit), fit.coefficients)
 }
 
-/** Every fifth sample is held out of a fit that is made for this alone. */
+/** Every fifth sample is held out of a fit that is made for this alone. Disturbed ones are no measure of it. */
 export function heldOutError(samples: readonly StepSample[]): FitError {
-  const heldOut = samples.filter((_, index) => index % 5 === 0)
   const fitted = samples.filter((_, index) => index % 5 !== 0)
-  const fit = fitSteps(fitted)
-  const predicted = heldOut.map(({ shape }) => predictStep(fit, shape))
+  const { fit } = fitSteps(fitted)
+  const heldOut = samples
+    .filter((_, index) => index % 5 === 0)
+    .map(({ shape, micros }) => ({ micros, predicted: predictStep(fit, shape) }))
+    .filter(({ micros, predicted }) => micros <= disturbedFactor * predicted)
   const errors = heldOut
-    .map(({ micros }, index) => Math.abs(predicted[index]! - micros) / micros)
+    .map(({ micros, predicted }) => Math.abs(predicted - micros) / micros)
     .toSorted((a, b) => a - b)
-  const total = heldOut.reduce((sum, { micros }) => sum + micros, 0)
   const at = (share: number): number => errors[Math.floor(share * (errors.length - 1))] ?? 0
+  const total = sumOf(heldOut, ({ micros }) => micros)
   return {
     numFitted: fitted.length,
     numHeldOut: heldOut.length,
-    bias: predicted.reduce((sum, each) => sum + each, 0) / total - 1,
-    mean: errors.reduce((sum, error) => sum + error, 0) / errors.length,
+    bias: total === 0 ? 0 : sumOf(heldOut, ({ predicted }) => predicted) / total - 1,
+    mean: sumOf(errors, (error) => error) / Math.max(1, errors.length),
     p50: at(0.5),
     p90: at(0.9),
   }

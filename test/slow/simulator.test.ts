@@ -1,0 +1,86 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { BenchReport } from '../../src/bench/bench-report.ts'
+
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+let folder = ''
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'switchyard-simulator-'))
+})
+
+afterAll(() => rmSync(folder, { recursive: true }))
+
+function switchyard(...args: string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    const options = { cwd: folder, maxBuffer: 2 ** 28 }
+    const child = execFile(
+      process.execPath,
+      ['--import', import.meta.resolve('tsx'), main, ...args],
+      options,
+      (_error, stdout, stderr) => resolve({ status: child.exitCode, stdout, stderr }),
+    )
+  })
+}
+
+it('calibrates this machine, and simulates with what it found', async () => {
+  const calibrated = await switchyard(
+    'calibrate',
+    '--seconds',
+    '10',
+    '--max-num-seqs',
+    '8',
+    '--out',
+    'here.json',
+  )
+  expect(calibrated.stdout).toMatch(/Steps that the fit has not seen: off by/)
+  expect(calibrated.status).toBe(0)
+  const workload = 'agents:programs=10,turns=3,system=100,first=80,output=30,max-tokens=500'
+  const { stdout, status } = await switchyard(
+    'simulate',
+    '--latency',
+    'here.json',
+    '-w',
+    workload,
+    '--json',
+    '-',
+  )
+  expect(status).toBe(0)
+  const report = JSON.parse(stdout) as BenchReport
+  const [target] = report.targets
+  expect(target?.figures.numFailed).toBe(0)
+  expect(target?.figures.cachedShare).toBeGreaterThan(0.1)
+  expect(target?.server).toMatch(/^simulated, measured/)
+})
+
+it('gives the same report for the same command, byte for byte', async () => {
+  const args = ['simulate', '-w', 'agents:programs=40,tenants=4,rate=20', '--engines', '3', '--json', '-']
+  const [one, other] = [await switchyard(...args), await switchyard(...args)]
+  expect(one.status).toBe(0)
+  expect(one.stdout.length).toBeGreaterThan(10_000)
+  expect(other.stdout).toBe(one.stdout)
+})
+
+it('draws measured and simulated reports on one page', async () => {
+  for (const policy of ['fcfs', 'fair']) {
+    await switchyard('simulate', '-w', 'poisson:requests=50', '--policy', policy, '--json', `${policy}.json`)
+  }
+  expect((await switchyard('report', 'fcfs.json', 'fair.json', '--html', 'both.html')).status).toBe(0)
+  expect(readFileSync(join(folder, 'both.html'), 'utf8')).toMatch('fcfs x1')
+})
+
+it.each([
+  [['simulate', '--latency', 'none.json'], /none\.json: ENOENT/],
+  [['simulate', '--latency', 'roofline:device=abacus,model=llama-3.1-8b'], /device is one of/],
+  [['simulate', '--latency', 'roofline:device=l4,model=llama-3.1-70b'], /does not fit/],
+  [['replay', main], /is no recording/],
+])('refuses %j in one line', async (args, message) => {
+  const { status, stderr } = await switchyard(...args)
+  expect(status).not.toBe(0)
+  expect(stderr).toMatch(message)
+  expect(stderr.trimEnd().split('\n')).toHaveLength(1)
+})
