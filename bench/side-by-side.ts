@@ -72,11 +72,17 @@ const cases: Readonly<Record<string, Case>> = {
   },
 }
 
+/** Prompts differ from run to run: else the second would find the first's in the cache. */
+let numRuns = 0
+async function measure(run: Pick<BenchOptions, 'workload' | 'loop' | 'goals'>): Promise<BenchReport> {
+  numRuns += 1
+  return runBench({ ...common, ...run, seed: seed + 1000 * numRuns })
+}
+
 const targets = []
 for (const text of values.target) targets.push(await openTarget(parseTarget(text), {}))
 const common = {
   targets,
-  seed,
   history: 'actual',
   numRounds: 1,
   timeoutMs: 300_000,
@@ -104,8 +110,7 @@ for (const [name, { path, goals, prepare }] of Object.entries(cases)) {
   const slice = name === 'agents' ? { maxPrograms: 24 } : { maxRequests: 1500 }
   const { workload: read } = await prepareWorkload({ ...unscaled, source: join(traces, path), seed, slice })
   const workload = fitToModel(prepare(read), maxModelLen, 'drop')
-  const closed = await runBench({
-    ...common,
+  const closed = await measure({
     workload: sliceWorkload(workload, { maxRequests: 64 }),
     loop: { kind: 'closed', numUsers },
     goals: {},
@@ -117,7 +122,7 @@ for (const [name, { path, goals, prepare }] of Object.entries(cases)) {
     const rate = capacity * share
     const count = Math.max(20, Math.round(rate * seconds))
     const due = scaleToRate(sliceWorkload(workload, { maxRequests: count }), rate)
-    const report = await runBench({ ...common, workload: due, loop: { kind: 'open' }, goals })
+    const report = await measure({ workload: due, loop: { kind: 'open' }, goals })
     await keep(`${name}-${share}`, report)
     printRows(name, `${share} (${rate.toFixed(2)}/s)`, report)
   }
