@@ -41,7 +41,8 @@ export class KvPool {
     this.#context = new GraphContext(ggml, (2 * shape.numLayers + 3) * ggml.tensorOverhead() + 256)
     const bytesK = halfBytes(backend, shape, shape.typeK)
     const bytesV = halfBytes(backend, shape, shape.typeV)
-    this.buffer = backend.allocate(bytesK + bytesV + ALIGNMENT)
+    const remedy = 'the KV cache is too large; lower --kv-cache-tokens'
+    this.buffer = backend.allocate(bytesK + bytesV + ALIGNMENT, backend.bufferType, remedy)
     if (!backend.isCpu) ggml.bufferClear(this.buffer, 0)
     const base = align(ggml.bufferBase(this.buffer))
     this.k = this.#half(backend, shape, shape.typeK, base)

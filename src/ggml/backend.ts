@@ -50,12 +50,16 @@ export class Backend {
     this.#freeThreads = this.isCpu ? this.#startThreads(options) : () => undefined
   }
 
-  /** A buffer of device memory, freed with the backend. @throws {ServingError} when memory is short. */
-  allocate(numBytes: number, bufferType: Pointer = this.bufferType): Pointer {
+  /**
+   * A buffer of device memory, freed with the backend. `remedy`: what a user can do when there is no room for it.
+   * @throws {ServingError} INVALID_CONFIG when memory is short.
+   */
+  allocate(numBytes: number, bufferType: Pointer = this.bufferType, remedy = ''): Pointer {
     const buffer = this.ggml.allocBuffer(bufferType, numBytes)
     if (buffer === 0) {
       const size = (numBytes / 2 ** 20).toFixed(0)
-      throw new ServingError('INVALID_CONFIG', `${this.description} has no room for a buffer of ${size} MiB`)
+      const problem = `${this.description} has no room for a buffer of ${size} MiB`
+      throw new ServingError('INVALID_CONFIG', remedy === '' ? problem : `${problem}: ${remedy}`)
     }
     this.#buffers.push(buffer)
     return buffer
