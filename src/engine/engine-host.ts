@@ -56,7 +56,8 @@ export async function loadEngine(
 
 async function openSwapping(options: EngineOptions, executor: Executor): Promise<Swapping | undefined> {
   const { tiers, eviction } = options
-  if (tiers === undefined || eviction === undefined) return undefined
+  if (tiers === undefined || eviction === undefined || tiers.hostBytes + tiers.diskBytes === 0)
+    return undefined
   return Swapping.open(tiers, executor.blocks, {
     identity: await storeIdentity(options.executor, executor.model),
     log: (line) => console.error(line),

@@ -133,9 +133,8 @@ export class BlockSwapper {
     }
   }
 
-  /** Once a step: sees to it that some blocks can be had at once. */
+  /** In every step of those that may grow: sees to it that some blocks can be had at once. */
   tidy(): void {
-    this.keepAll()
     if (this.#leaving.size > 0 || this.#parts.tiers.isReadOnly) return
     const { pool, cache } = this.#parts
     const wanted = Math.min(mostBlocksOut, Math.ceil(pool.numBlocks / 16))
@@ -194,12 +193,14 @@ export class BlockSwapper {
   bringBack({ id, keys, reason }: Bringing, hit: PrefixHit, found: TierHit): boolean {
     const { pool, cache, tiers } = this.#parts
     const sequenceId = id
-    invariant(!this.#arriving.has(sequenceId), `sequence ${sequenceId} is brought back twice`)
+    invariant(!this.isArriving(sequenceId), `sequence ${sequenceId} is brought back twice`)
     const after = hit.numBlocks > 0 ? toBlockId(hit.lastBlock) : undefined
     const extents = pool.allocate({ numBlocks: found.numBlocks, after, expectedGrowth: growthBlocks })
     if (extents === undefined) return false
     const held = after === undefined ? [] : cache.pathTo(after)
     cache.hold(held)
+    // What was brought back before is a part of the hit.
+    this.release(sequenceId)
     tiers.pin(found)
     const seals = Array.from({ length: found.numBlocks }, (_, index) => {
       const at = keys.offsetOf(hit.numBlocks + index)
@@ -219,10 +220,9 @@ export class BlockSwapper {
     return true
   }
 
-  /** Whether blocks are on their way for the sequence, or wait for it. */
-  stateOf(sequenceId: SequenceId): 'arriving' | 'there' | undefined {
-    const arriving = this.#arriving.get(sequenceId)
-    return arriving && (arriving.isUnderWay ? 'arriving' : 'there')
+  /** Whether blocks are on their way for the sequence. */
+  isArriving(sequenceId: SequenceId): boolean {
+    return this.#arriving.get(sequenceId)?.isUnderWay === true
   }
 
   /** Nobody waits for the sequence's blocks any more: they may go when they are there. */
@@ -295,12 +295,15 @@ export class BlockSwapper {
     const wanted = count - pool.numFreeBlocks
     let numLeaving = 0
     for (const { transfer } of this.#leaving.values()) numLeaving += transfer.numBlocks
-    for (const block of [...cache.evictable(mostLookedAt)]) {
-      if (this.#mayGo(block)) {
-        this.#drop(block)
-        return true
-      }
-      if (numLeaving >= wanted) continue
+    const candidates = [...cache.evictable(mostLookedAt)]
+    // First what a full tier has: writing something else would cost the tier just that.
+    const ready = candidates.find((block) => this.#mayGo(block))
+    if (ready !== undefined) {
+      this.#drop(ready)
+      return true
+    }
+    for (const block of candidates) {
+      if (numLeaving >= wanted) return false
       numLeaving += this.#writeOut(block, wanted - numLeaving, 'room')
       if (pool.stateOf(block) === 'owned') continue
       // No tier has room for it: waiting would not help.
@@ -316,7 +319,8 @@ export class BlockSwapper {
     const { cache, tiers } = this.#parts
     const at = cache.keyOffset(block)
     if (at === undefined || tiers.isReadOnly || tiers.has(cache.words, at)) return true
-    return !this.#isWorthMoving(cache.pathTo(block).length - 1, 1)
+    // Computing costs more with every position: what is worth it at the first one is worth it anywhere.
+    return !this.#isWorthMoving(0, 1) && !this.#isWorthMoving(cache.pathTo(block).length - 1, 1)
   }
 
   /** Moving a block costs its share of a usual transfer. */

@@ -236,7 +236,7 @@ export class KvCacheManager {
   }
 
   #locate({ id, keys, maxTokens }: Returner, hit: PrefixHit): TierHit | undefined {
-    if (keys === undefined || this.swapper?.stateOf(id) !== undefined) return undefined
+    if (keys === undefined || this.swapper?.isArriving(id)) return undefined
     return this.swapper?.locate(keys, hit, maxTokens)
   }
 

@@ -103,7 +103,7 @@ export class Scheduler {
     this.#maxLength = Math.min(config.maxModelLen, kv.numTokenSlots)
     this.#endTokenIds = new Set(config.endTokenIds)
     this.#waiting = policy.createQueue()
-    this.#swapIns = new SwapIns(kv)
+    this.#swapIns = new SwapIns(kv, this.#waiting)
     if (kv.swapper !== undefined) kv.swapper.recomputeTime = this.#budget.learnPrefillTime()
   }
 
@@ -177,8 +177,7 @@ export class Scheduler {
   /** What came of a transfer; not while a step is in flight. */
   finishTransfer(outcome: TransferOutcome): void {
     invariant(this.#inFlight === undefined, 'a transfer ends between steps')
-    const sequence = this.#swapIns.finish(outcome)
-    if (sequence !== undefined) this.#waiting.add(sequence)
+    this.#swapIns.finish(outcome)
   }
 
   schedule(now: Micros): StepPlan | undefined {
@@ -203,9 +202,10 @@ export class Scheduler {
     this.#waitReason = mayAdmit
       ? this.#admitWaiting({ entries, copies }, now, { heir, preempted })
       : 'preemption'
-    this.#kv.swapper?.tidy()
+    this.#kv.swapper?.keepAll()
     this.#untold.push(...preempted)
     if (entries.length === 0) return undefined
+    this.#kv.swapper?.tidy()
     this.#work = this.#budget.work
     const numTokens = this.#work.numDecodes + this.#work.numPrefillTokens
     this.#inFlight = { step: ++this.#step, entries, numTokens, preempted: this.#untold, copies }
@@ -354,7 +354,7 @@ export class Scheduler {
       const hit = this.#findPrefix(sequence)
       const reason = this.#obstacleTo(sequence, hit)
       if (reason !== undefined) return reason
-      const swapIn = this.#beginSwapIn(sequence, hit)
+      const swapIn = this.#swapIns.begin(sequence, hit)
       if (swapIn === 'begun') continue
       if (swapIn === 'waits' || !this.#kv.prepareStart(hit, sequence.tokens.length)) return 'swap'
       this.#waiting.remove(sequence)
@@ -379,14 +379,8 @@ export class Scheduler {
     if (this.#kv.swapper === undefined) return
     for (let next = this.#waiting.peek(now); next !== undefined; next = this.#waiting.peek(now)) {
       const hit = this.#findPrefix(next)
-      if (!this.#hasRoomFor(next, hit) || this.#beginSwapIn(next, hit) !== 'begun') return
+      if (!this.#hasRoomFor(next, hit) || this.#swapIns.begin(next, hit) !== 'begun') return
     }
-  }
-
-  #beginSwapIn(sequence: Sequence, hit: PrefixHit): 'nothing' | 'waits' | 'begun' {
-    const begun = this.#swapIns.begin(sequence, hit)
-    if (begun === 'begun') this.#waiting.remove(sequence)
-    return begun
   }
 
   #admit(sequence: Sequence, hit: PrefixHit, now: Micros, copies: BlockCopy[]): void {

@@ -4,6 +4,7 @@ import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import type { PrefixHit } from '../kvcache/prefix-cache.ts'
 import type { Transfer, TransferOutcome } from '../kvcache/transfer.ts'
 import type { Sequence } from './sequence.ts'
+import type { WaitingQueue } from './waiting-queue.ts'
 
 /** More at once would share one disk, and take the pool from those that run. */
 const mostUnderWay = 4
@@ -14,10 +15,13 @@ const mostUnderWay = 4
  */
 export class SwapIns {
   readonly #kv: KvCacheManager
+  readonly #queue: WaitingQueue
   readonly #sequences = new Map<SequenceId, Sequence>()
 
-  constructor(kv: KvCacheManager) {
+  /** `queue`: where sequences come from, and go back to. */
+  constructor(kv: KvCacheManager, queue: WaitingQueue) {
     this.#kv = kv
+    this.#queue = queue
   }
 
   get size(): number {
@@ -28,14 +32,16 @@ export class SwapIns {
     return this.#sequences.values()
   }
 
-  /** As `KvCacheManager.bringBack`. After `begun` the caller takes the sequence out of its queue. */
+  /** As `KvCacheManager.bringBack`, for a sequence of the queue, which has left it after `begun`. */
   begin(sequence: Sequence, hit: PrefixHit): 'nothing' | 'waits' | 'begun' {
     const { id, keys, tokens, status } = sequence
     const reason = status === 'preempted' ? 'resume' : 'prefix'
     const returner = { id, keys, maxTokens: tokens.length - 1, reason } as const
     if (this.#sequences.size >= mostUnderWay) return this.#kv.isBelow(returner, hit) ? 'waits' : 'nothing'
     const begun = this.#kv.bringBack(returner, hit)
-    if (begun === 'begun') this.#sequences.set(id, sequence)
+    if (begun !== 'begun') return begun
+    this.#sequences.set(id, sequence)
+    this.#queue.remove(sequence)
     return begun
   }
 
@@ -49,12 +55,13 @@ export class SwapIns {
     return this.#kv.swapper?.takeTransfers() ?? []
   }
 
-  /** What came of a transfer. Returns the sequence that goes back to its queue. */
-  finish(outcome: TransferOutcome): Sequence | undefined {
+  /** What came of a transfer: who waited for it is in the queue again. */
+  finish(outcome: TransferOutcome): void {
     invariant(this.#kv.swapper !== undefined, 'there are no tiers')
     const id = this.#kv.swapper.finish(outcome)
     const sequence = id === undefined ? undefined : this.#sequences.get(id)
-    if (sequence !== undefined) this.#sequences.delete(sequence.id)
-    return sequence
+    if (sequence === undefined) return
+    this.#sequences.delete(sequence.id)
+    this.#queue.add(sequence)
   }
 }
