@@ -1,5 +1,6 @@
 /** From the records of a run to the figures of its report. Pure. */
-import { percentile, summarize } from '../metrics/summary.ts'
+import { SampleCollector } from '../metrics/sample-collector.ts'
+import { percentile, summarize, type Summary } from '../metrics/summary.ts'
 import type { Goals, TargetFigures, TenantFigures } from './bench-report.ts'
 import { roundsOf, selectMeasured } from './measured-requests.ts'
 import type { RequestRecord } from './request-record.ts'
@@ -28,7 +29,7 @@ export function figuresOf(
     outputTokensPerSecond: perSecond(sum(completed, ({ outputTokens }) => outputTokens)),
     cachedShare: cachedShare(completed),
     ttftMs: summarize(completed.map(({ firstTokenAt, intendedAt }) => firstTokenAt! - intendedAt)),
-    tbtMs: summarize(completed.flatMap(gapsOf)),
+    tbtMs: summarizeGaps(completed),
     tpotMs: summarize(completed.flatMap(timePerToken)),
     e2eMs: summarize(completed.map(({ endedAt, intendedAt }) => endedAt - intendedAt)),
     goodput: hasGoals
@@ -68,6 +69,17 @@ export function mismatchesOf(
     ).length,
   }
   return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0))
+}
+
+/** All gaps of a long run would not fit into memory. */
+function summarizeGaps(records: readonly RequestRecord[]): Summary | undefined {
+  const collector = new SampleCollector()
+  for (const { tokenTimes } of records) {
+    for (let index = 1; index < tokenTimes.length; index += 1) {
+      collector.add(tokenTimes[index]! - tokenTimes[index - 1]!)
+    }
+  }
+  return collector.summary()
 }
 
 function gapsOf({ tokenTimes }: RequestRecord): number[] {

@@ -55,9 +55,9 @@ async function replayFile(path: string, step: number | undefined): Promise<numbe
     const line = value as PlanLogLine
     const before = 'plan' in line && step !== undefined ? snapshot(run.replay) : undefined
     const planned = run.replay.apply(line)
-    if (planned === undefined || !('plan' in line)) continue
+    if (planned === undefined) continue
     const { plan } = planned
-    if (plan !== undefined && plan.step === step) {
+    if (plan !== undefined && plan.step === step && 'plan' in line) {
       process.stdout.write(explainStep(run.replay, run.header, { plan, at: line.at, before: before! }))
       process.stdout.write(`Recorded: ${planned.recorded}\n`)
       return planned.recorded === planned.replayed ? 0 : 1

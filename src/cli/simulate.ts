@@ -50,6 +50,7 @@ async function run(line: CommandLine): Promise<number> {
     name: `${values.policy} x${values.engines}`,
     command: commandText(process.argv.slice(2)),
     workload,
+    numTimes: values.repeat,
     seed: values.seed,
     loop,
     goals: goalsOf(values),

@@ -15,6 +15,8 @@ export interface Simulated {
   readonly name: string
   readonly command: string
   readonly workload: Workload
+  /** How many times it was sent. */
+  readonly numTimes: number
   readonly seed: number
   readonly loop: Loop
   readonly goals: Goals
@@ -27,7 +29,7 @@ const mostRows = 100_000
 
 /** The same simulation has the same report, byte for byte: its date is the beginning of its own clock. */
 export function simulatedReport(simulated: Simulated): BenchReport {
-  const { workload, seed, loop, goals, source, result } = simulated
+  const { goals, source, result } = simulated
   const { records } = result
   const measured = selectMeasured(records)
   const every = Math.ceil(records.length / mostRows)
@@ -45,7 +47,7 @@ export function simulatedReport(simulated: Simulated): BenchReport {
       overheadMicrosPerEvent: undefined,
       warnings: [],
     },
-    workload: workloadShape(workload, { seed, loop }),
+    workload: shapeOf(simulated),
     goals,
     targets: [
       {
@@ -59,5 +61,18 @@ export function simulatedReport(simulated: Simulated): BenchReport {
         mismatches: mismatchesOf(records, undefined),
       },
     ],
+  }
+}
+
+/** Repeated, it is longer; all else is that of one time. */
+function shapeOf({ workload, seed, loop, numTimes, result }: Simulated): BenchReport['workload'] {
+  const shape = workloadShape(workload, { seed, loop })
+  if (numTimes === 1) return shape
+  return {
+    ...shape,
+    provenance: [...shape.provenance, { action: 'repeat', parameters: { times: numTimes } }],
+    numRequests: result.records.length,
+    numPrograms: numTimes * shape.numPrograms,
+    durationSeconds: numTimes * shape.durationSeconds,
   }
 }

@@ -2,10 +2,11 @@
 import { createExecutor } from '../executor/create-executor.ts'
 import type { Executor } from '../executor/executor.ts'
 import { reserveFileSpace } from '../ggml/file-space.ts'
+import type { SwapperConfig } from '../kvcache/block-swapper.ts'
 import { evictionPolicies } from '../kvcache/eviction/index.ts'
 import { KvCacheManager, type KvCacheSize, type PrefixCacheConfig } from '../kvcache/kv-cache-manager.ts'
 import { createScheduler, type PlanningOptions } from '../scheduler/create-scheduler.ts'
-import { planLogFormat } from '../simulator/replay/plan-log.ts'
+import { planLogFormat, type LoggedTiers } from '../simulator/replay/plan-log.ts'
 import type { EngineOptions } from './engine-options.ts'
 import { PlanFile } from './plan-file.ts'
 import type { EngineInfo, FromEngine } from './protocol.ts'
@@ -36,10 +37,7 @@ export async function loadEngine(
   const plans =
     recordPlans === undefined
       ? undefined
-      : openPlanFile(recordPlans, options, planning, {
-          ...executor.model,
-          hasTiers: swapping !== undefined,
-        })
+      : openPlanFile(recordPlans, options, { planning, size: executor.model, swapping })
   const scheduler = plans?.record(planned) ?? planned
   const loop = new StepLoop({ executor, scheduler, kv, swapping, clock: systemClock, send })
   return {
@@ -83,16 +81,22 @@ function planningOf({ scheduler }: EngineOptions, { model }: Executor): Planning
 function openPlanFile(
   path: string,
   options: EngineOptions,
-  planning: PlanningOptions,
-  { numBlocks, blockSize, hasTiers }: KvCacheSize & { readonly hasTiers: boolean },
+  parts: {
+    readonly planning: PlanningOptions
+    readonly size: KvCacheSize
+    readonly swapping: Swapping | undefined
+  },
 ): PlanFile {
+  const { planning, size, swapping } = parts
+  const { numBlocks, blockSize } = size
   const eviction = options.eviction ?? null
-  return new PlanFile(path, {
-    format: planLogFormat,
-    planning,
-    numBlocks,
-    blockSize,
-    eviction,
-    hasTiers,
-  })
+  const tiers = swapping === undefined ? null : loggedTiers(swapping.config)
+  return new PlanFile(path, { format: planLogFormat, planning, numBlocks, blockSize, eviction, tiers })
+}
+
+function loggedTiers({ tiers, keptTier }: SwapperConfig): LoggedTiers {
+  const { names, fills, bytesPerBlock } = tiers
+  const sizes = names.map((name, tier) => ({ name, numSlots: fills[tier]!.numSlots }))
+  const isKept = keptTier !== undefined || fills.some(({ numKept }) => numKept > 0)
+  return { sizes, bytesPerBlock, isKept }
 }

@@ -11,6 +11,7 @@ import type { StepPlan } from '../scheduler/step-plan.ts'
 import type { StepWork } from '../scheduler/step-work.ts'
 import type { WaitReason } from '../scheduler/timeline.ts'
 import {
+  movesLine,
   planLine,
   type LoggedRequest,
   type LoggedSample,
@@ -87,7 +88,9 @@ export class RecordedScheduler implements StepScheduler {
   }
 
   takeTransfers(): readonly Transfer[] {
-    return this.#scheduler.takeTransfers()
+    const transfers = this.#scheduler.takeTransfers()
+    if (transfers.length > 0) this.#sink.write({ moves: movesLine(transfers) })
+    return transfers
   }
 
   finishTransfer(outcome: TransferOutcome): void {

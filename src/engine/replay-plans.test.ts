@@ -12,6 +12,7 @@ import { createRequest } from '../../test/support/generate.ts'
 import type { FromEngine } from './protocol.ts'
 import { RecordedScheduler } from './recorded-scheduler.ts'
 import { StepLoop } from './step-loop.ts'
+import { Swapping } from './swapping.ts'
 import { systemClock } from './system-clock.ts'
 
 const size = { vocabSize: 200, maxModelLen: 300, blockSize: 8, numBlocks: 60 }
@@ -34,14 +35,16 @@ interface Recorded {
 }
 
 /** An engine with more work than its pool bears: shared beginnings, tenants, programs, classes, clients that leave. */
-async function record(policy: PolicyName, seed: number): Promise<Recorded> {
+async function record(policy: PolicyName, seed: number, numHostBlocks = 0): Promise<Recorded> {
   const random = new RandomStream(seed)
-  const kv = new KvCacheManager(size, { eviction: evictionPolicies.value(), seed: 7 })
+  const executor = new FakeExecutor({ ...size, endProbability: 0.01, stepMicros: 200 })
+  const swapping = await openHostTier(numHostBlocks, executor)
+  const swapper = swapping?.config
+  const kv = new KvCacheManager(size, { eviction: evictionPolicies.value(), seed: 7, swapper })
   const scheduler = createScheduler({ ...planning, policy }, kv)
   const lines: PlanLogLine[] = []
   const secret = { seed: 99, hideName: (name: string) => `${name.length}${name.at(-1)}` }
   const recorded = new RecordedScheduler(scheduler, { write: (line) => lines.push(line) }, secret)
-  const executor = new FakeExecutor({ ...size, endProbability: 0.01, stepMicros: 200 })
   let numEnded = 0
   let numSent = 0
   const send = (message: FromEngine): void => {
@@ -53,18 +56,37 @@ async function record(policy: PolicyName, seed: number): Promise<Recorded> {
     }
     if (random.below(6) === 0) loop.cancel([toRequestId(`${random.below(numSent + 1)}`)])
   }
-  const loop = new StepLoop({ executor, scheduler: recorded, kv, clock: systemClock, send })
+  const loop = new StepLoop({ executor, scheduler: recorded, kv, swapping, clock: systemClock, send })
   loop.submit(Array.from({ length: 10 }, () => requestOf(numSent++, random)))
   await loop.run()
+  await swapping?.close()
   const header: PlanLogHeader = {
     format: planLogFormat,
     planning: { ...planning, policy },
     numBlocks: size.numBlocks,
     blockSize: size.blockSize,
     eviction: 'value',
-    hasTiers: false,
+    tiers:
+      swapper === undefined
+        ? null
+        : {
+            sizes: [{ name: 'host', numSlots: swapper.tiers.fills[0]!.numSlots }],
+            bytesPerBlock: swapper.tiers.bytesPerBlock,
+            isKept: false,
+          },
   }
   return { header, lines, kv, numPreemptions: scheduler.numPreemptionsTotal }
+}
+
+function openHostTier(numBlocks: number, { blocks }: FakeExecutor): Promise<Swapping | undefined> {
+  const options = {
+    hostBytes: numBlocks * blocks.bytesPerBlock,
+    diskBytes: 0,
+    diskDir: '',
+    diskKeep: false,
+  }
+  const environment = { identity: new Uint8Array(32), log: () => undefined, reserveSpace: () => false }
+  return Swapping.open(options, blocks, environment)
 }
 
 function requestOf(index: number, random: RandomStream) {
@@ -108,6 +130,19 @@ test.each(policyNames)('a run under %s is planned again line by line', async (po
   expect(replay.sequences.size).toBe(0)
   expect(replay.kv.stats).toEqual(kv.stats)
   replay.scheduler.checkInvariants()
+})
+
+test('a run with moves to and from a tier is planned again, moves included', async () => {
+  const { header, lines, kv } = await record('fair+slo+program', 6, 200)
+  const moves = lines.flatMap((line) => ('moves' in line ? [line.moves] : []))
+  expect(moves.some((move) => move.includes(' out '))).toBe(true)
+  expect(moves.some((move) => move.includes(' in '))).toBe(true)
+  const replay = new PlanReplay(asRead(header))
+  for (const line of lines) {
+    const planned = replay.apply(asRead(line))
+    if (planned !== undefined) expect(planned.replayed).toBe(planned.recorded)
+  }
+  expect(replay.kv.stats).toEqual(kv.stats)
 })
 
 test('another order than the recorded one is noticed', async () => {

@@ -23,6 +23,8 @@ export interface PrefixCacheConfig {
   readonly eviction: EvictionPolicy
   /** Makes keys unpredictable: secret where users do not trust each other. */
   readonly seed: number
+  /** Keys that are remembered to tell what a cache without limits would hold; undefined: millions. */
+  readonly mostSeenKeys?: number | undefined
   /** Where evicted blocks go; undefined: nowhere. */
   readonly swapper?: SwapperConfig | undefined
 }
@@ -100,7 +102,8 @@ export class KvCacheManager {
     this.blockSize = blockSize
     this.#pool = new BlockPool(numBlocks)
     this.#hasher = prefixCache && new PrefixHasher(prefixCache.seed)
-    this.#cache = prefixCache && new PrefixCache(this.#pool, blockSize, prefixCache.eviction)
+    this.#cache =
+      prefixCache && new PrefixCache(this.#pool, blockSize, prefixCache.eviction, prefixCache.mostSeenKeys)
     if (this.#cache === undefined || prefixCache?.swapper === undefined) return
     const parts = { pool: this.#pool, cache: this.#cache, blockSize, now: () => this.#step }
     this.swapper = new BlockSwapper({ ...prefixCache.swapper, ...parts })

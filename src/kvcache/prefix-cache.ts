@@ -56,7 +56,7 @@ export class PrefixCache {
   readonly #numChildren: Int32Array
   readonly #numReuses: Uint16Array
 
-  constructor(pool: BlockPool, blockSize: number, policy: EvictionPolicy) {
+  constructor(pool: BlockPool, blockSize: number, policy: EvictionPolicy, mostSeen = mostSeenKeys) {
     const { numBlocks } = pool
     this.#pool = pool
     this.#blockSize = blockSize
@@ -67,7 +67,7 @@ export class PrefixCache {
     this.#parents = new Int32Array(numBlocks).fill(unlinked)
     this.#numChildren = new Int32Array(numBlocks)
     this.#numReuses = new Uint16Array(numBlocks)
-    this.seen = new SeenKeys(mostSeenKeys)
+    this.seen = new SeenKeys(mostSeen)
   }
 
   /** Of the typed arrays; the tails come on top. */

@@ -18,7 +18,7 @@ import type { PrefixHit } from '../kvcache/prefix-cache.ts'
 import type { Transfer, TransferOutcome } from '../kvcache/transfer.ts'
 import { namespaceOf, tooLong, type Admission } from './admission.ts'
 import type { SchedulingPolicy, Served } from './policy.ts'
-import { Sequence, type SequenceView } from './sequence.ts'
+import { dropFinished, Sequence, type SequenceView } from './sequence.ts'
 import { isBeingComputed } from './prefix-sharing.ts'
 import type { BlockCopy, PlanEntry, StepPlan } from './step-plan.ts'
 import type { StepWork } from './step-work.ts'
@@ -228,11 +228,12 @@ export class Scheduler {
     if (stepMicros !== undefined) this.#budget.observe(this.#work, stepMicros)
     const results: SequenceResult[] = []
     const served: Served[] = []
+    const isServiceNoted = this.#policy.onStepEnd !== undefined
     plan.entries.forEach((entry, index) => {
       const sequence = this.#sequences.get(entry.requestId)!
       const { position, tokens, samples } = entry
-      served.push({ sequence, position, numTokens: tokens.length, samples })
-      const result = this.#advance(entry, sampled[index], now)
+      if (isServiceNoted) served.push({ sequence, position, numTokens: tokens.length, samples })
+      const result = this.#advance(sequence, entry, sampled[index], now)
       if (result !== undefined) results.push(result)
     })
     this.#kv.endStep()
@@ -276,10 +277,7 @@ export class Scheduler {
     const preempted: SequenceId[] = []
     for (let index = 0; index < this.#running.length; index += 1) {
       const sequence = this.#running[index]!
-      while (
-        sequence.status === 'running' &&
-        !this.#kv.grow(sequence.id, sequence.tokens.length, sequence.maxLength)
-      ) {
+      while (sequence.status === 'running' && !this.#grow(sequence)) {
         if (this.#kv.swapper?.releaseOthers(undefined)) continue
         const picked = this.#policy.pickVictim(this.#running) ?? sequence
         const victimIndex = this.#running.findIndex(({ id }) => id === picked.id)
@@ -290,6 +288,14 @@ export class Scheduler {
       }
     }
     return preempted
+  }
+
+  #grow(sequence: Sequence): boolean {
+    const { id, tokens, maxLength, numTokenSlots } = sequence
+    if (tokens.length <= numTokenSlots) return true
+    if (!this.#kv.grow(id, tokens.length, maxLength)) return false
+    sequence.numTokenSlots = this.#kv.capacityOf(id)
+    return true
   }
 
   #preempt(runningIndex: number): void {
@@ -402,6 +408,7 @@ export class Scheduler {
     if (started.copy !== undefined) copies.push(started.copy)
     if (isNew) sequence.numCachedTokens = Math.min(started.numTokens, numPromptTokens)
     sequence.numComputedTokens = started.numTokens
+    sequence.numTokenSlots = this.#kv.capacityOf(id)
     sequence.status = 'running'
     sequence.firstScheduledAt ??= now
     this.#running.push(sequence)
@@ -435,14 +442,10 @@ export class Scheduler {
     return tokens.length + Math.min(this.#growthHeadroom, Math.ceil((maxLength - tokens.length) / 2))
   }
 
-  #chunkLimit(sequence: Sequence): number {
-    return this.#budget.limit(sequence.numComputedTokens, sequence.numPendingTokens)
-  }
-
   #planChunk(sequence: Sequence, entries: PlanEntry[]): void {
-    const length = this.#chunkLimit(sequence)
-    if (length === 0) return
     const position = sequence.numComputedTokens
+    const length = this.#budget.limit(position, sequence.numPendingTokens)
+    if (length === 0) return
     const samples = length === sequence.numPendingTokens
     this.#budget.take(position, length, samples && length === 1)
     sequence.isInFlight = true
@@ -456,14 +459,14 @@ export class Scheduler {
     })
   }
 
-  #advance(entry: PlanEntry, sampled: Sampled, now: Micros): SequenceResult | undefined {
-    const sequence = this.#sequences.get(entry.requestId)
-    invariant(sequence !== undefined && sequence.id === entry.sequenceId, `${entry.requestId} left in flight`)
+  #advance(sequence: Sequence, entry: PlanEntry, sampled: Sampled, now: Micros): SequenceResult | undefined {
+    invariant(sequence.id === entry.sequenceId, 'a sequence left in flight')
     sequence.isInFlight = false
     sequence.numComputedTokens = entry.position + entry.tokens.length
     const isBroken = entry.samples && typeof sampled !== 'number'
     if (isBroken) this.#kv.discard(sequence.id)
-    else this.#kv.noteComputed(sequence.id, sequence.numComputedTokens)
+    else if (sequence.numComputedTokens - (entry.position & -this.#kv.blockSize) >= this.#kv.blockSize)
+      this.#kv.noteComputed(sequence.id, sequence.numComputedTokens)
     if (sequence.isCancelled) return this.#finish(sequence, 'cancelled', undefined)
     if (!entry.samples) return undefined
     if (typeof sampled !== 'number') return this.#finish(sequence, 'error', undefined)
@@ -491,13 +494,4 @@ export class Scheduler {
     this.#finishedOutside.push(this.#finish(sequence, reason, undefined))
     this.#policy.onFinished?.(sequence)
   }
-}
-
-/** Keeps the order of those that go on. */
-function dropFinished(running: Sequence[]): void {
-  let numKept = 0
-  for (const sequence of running) {
-    if (sequence.status !== 'finished') running[numKept++] = sequence
-  }
-  running.length = numKept
 }

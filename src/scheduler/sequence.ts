@@ -39,6 +39,8 @@ export class Sequence implements SequenceView {
   readonly #stopTokenIds: ReadonlySet<number>
   status: SequenceStatus = 'waiting'
   numComputedTokens = 0
+  /** Tokens that its blocks can hold, while it runs. */
+  numTokenSlots = 0
   numPreemptions = 0
   numCachedTokens = 0
   keys: PrefixKeys | undefined
@@ -78,4 +80,13 @@ export class Sequence implements SequenceView {
     if (this.numOutputTokens > 0 && this.#stopTokenIds.has(this.tokens.at(-1)!)) return 'stop'
     return this.tokens.length >= this.maxLength ? 'length' : undefined
   }
+}
+
+/** Keeps the order of those that go on. */
+export function dropFinished(running: Sequence[]): void {
+  let numKept = 0
+  for (const sequence of running) {
+    if (sequence.status !== 'finished') running[numKept++] = sequence
+  }
+  running.length = numKept
 }

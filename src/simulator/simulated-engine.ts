@@ -36,7 +36,8 @@ export class SimulatedEngine {
 
   constructor(options: PlannerOptions, latency: LatencyModel) {
     const { eviction } = options
-    const kv = new KvCacheManager(options, eviction && { eviction: evictionPolicies[eviction](), seed: 1 })
+    const cache = eviction && { eviction: evictionPolicies[eviction](), seed: 1, mostSeenKeys: 0 }
+    const kv = new KvCacheManager(options, cache)
     this.#scheduler = createScheduler({ ...options.planning, endTokenIds: [] }, kv)
     this.#latency = latency
   }

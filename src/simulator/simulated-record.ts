@@ -2,6 +2,8 @@ import type { SequenceView } from '../scheduler/sequence.ts'
 import type { WorkloadRequest } from '../workload/workload.ts'
 import type { StepTimes } from './step-times.ts'
 
+const noSteps: readonly number[] = []
+
 /**
  * What became of one request, in the terms of a bench report: milliseconds from the start. A token comes with every
  * step while a sequence decodes, so that the numbers of the first and last step of each such stretch say when all of
@@ -16,7 +18,6 @@ export class SimulatedRecord {
   readonly promptTokens: number
   readonly intendedAt: number
   readonly sentAt: number
-  readonly wanted: { readonly promptTokens: number; readonly outputTokens: number }
   endedAt = 0
   cachedTokens: number | undefined = undefined
   outputTokens = 0
@@ -24,7 +25,9 @@ export class SimulatedRecord {
   numPreemptions = 0
   /** Which engine it ran on. */
   engine = 0
-  readonly #stretches: number[] = []
+  readonly #wantedOutput: number
+  /** First and last step of each. Most answers have one. */
+  #stretches: readonly number[] = noSteps
   #steps: StepTimes | undefined
   #answerMicros = 0
 
@@ -34,7 +37,7 @@ export class SimulatedRecord {
     this.program = request.program
     this.turn = request.turn
     this.promptTokens = request.numPromptTokens
-    this.wanted = { promptTokens: request.numPromptTokens, outputTokens: request.numOutputTokens }
+    this.#wantedOutput = request.numOutputTokens
     this.intendedAt = dueAt / 1000
     this.sentAt = dueAt / 1000
   }
@@ -48,18 +51,23 @@ export class SimulatedRecord {
 
   /** It got a token in step `step`, and gets one in every step after that. */
   startStretch(step: number): void {
-    this.#stretches.push(step)
+    this.#stretches = [...this.#stretches, step]
   }
 
   /** Step `step` was the last of them. */
   endStretch(step: number): void {
-    this.#stretches.push(step)
+    this.#stretches = [...this.#stretches, step]
   }
 
   finish({ numOutputTokens, numCachedTokens, numPreemptions }: SequenceView): void {
     this.outputTokens = numOutputTokens
     this.cachedTokens = numCachedTokens
     this.numPreemptions = numPreemptions
+  }
+
+  /** What the workload asked for. */
+  get wanted(): { readonly promptTokens: number; readonly outputTokens: number } {
+    return { promptTokens: this.promptTokens, outputTokens: this.#wantedOutput }
   }
 
   get isStreaming(): boolean {

@@ -19,7 +19,7 @@ const header: PlanLogHeader = {
   numBlocks: 20,
   blockSize: 4,
   eviction: 'lru',
-  hasTiers: false,
+  tiers: null,
 }
 
 function request(id: string, numTokens: number): LoggedRequest {
@@ -59,7 +59,9 @@ test('a step is explained by who streams, who goes on, who is admitted and who w
 
 test('a log that ends a step which was not planned, or is no log, is refused by its line', () => {
   expect(() => new PlanReplay({ ...header, format: 'other' as never })).toThrow('line 1')
-  expect(() => new PlanReplay({ ...header, hasTiers: true })).toThrow('tiers')
+  expect(() => new PlanReplay({ ...header, tiers: { sizes: [], bytesPerBlock: 1, isKept: true } })).toThrow(
+    'life before',
+  )
   const replay = new PlanReplay(header)
   expect(() => replay.apply({ end: [], at: micros(0), micros: 1 })).toThrow('line 2')
 })

@@ -5,7 +5,8 @@
 import type { GenerationRequest } from '../../core/request.ts'
 import type { Micros, RequestId } from '../../core/units.ts'
 import type { EvictionName } from '../../kvcache/eviction/index.ts'
-import type { TransferOutcome } from '../../kvcache/transfer.ts'
+import type { TierSize } from '../../kvcache/kv-tiers.ts'
+import type { Transfer, TransferOutcome } from '../../kvcache/transfer.ts'
 import type { PlanningOptions } from '../../scheduler/create-scheduler.ts'
 import type { StepPlan } from '../../scheduler/step-plan.ts'
 
@@ -18,8 +19,15 @@ export interface PlanLogHeader {
   readonly numBlocks: number
   readonly blockSize: number
   readonly eviction: EvictionName | null
-  /** Blocks went to tiers below the pool, and came back with a content of before. */
-  readonly hasTiers: boolean
+  /** Below the pool, fastest first, all empty at the start; null: none. */
+  readonly tiers: LoggedTiers | null
+}
+
+export interface LoggedTiers {
+  readonly sizes: readonly TierSize[]
+  readonly bytesPerBlock: number
+  /** They held blocks of an engine before this one, or are to outlive it: then plans depend on more than the log. */
+  readonly isKept: boolean
 }
 
 /** A request, with the stand-ins of its tokens. */
@@ -31,6 +39,7 @@ export type LoggedSample = number | 'stop' | 'failed'
 export type PlanLogLine =
   | { readonly add: LoggedRequest }
   | { readonly cancel: RequestId }
+  | { readonly moves: string }
   | { readonly moved: TransferOutcome }
   | { readonly plan: string; readonly at: Micros }
   /** The step took `micros`; null: that says nothing about the machine. */
@@ -49,4 +58,14 @@ export function planLine(plan: StepPlan | undefined): string {
   })
   const copied = copies.map(({ from, to, numTokens }) => `${from}>${to}:${numTokens}`)
   return `${step} | ${listed.join(' ')} | ${preempted.join(' ')} | ${copied.join(' ')}`
+}
+
+/** Transfers in a line: `id out|in reason [blocks] slots of each tier`. Seals depend on the secret of the cache. */
+export function movesLine(transfers: readonly Transfer[]): string {
+  return transfers
+    .map(({ id, kind, reason, extents, slots }) => {
+      const blocks = extents.map(({ start, length }) => `${start}+${length}`).join(',')
+      return `${id} ${kind} ${reason} [${blocks}] ${slots.map((tier) => tier.join(',')).join('/')}`
+    })
+    .join('; ')
 }

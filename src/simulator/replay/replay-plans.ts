@@ -2,17 +2,21 @@
 import { ServingError } from '../../core/errors.ts'
 import { greedySampling } from '../../core/sampling-params.ts'
 import { evictionPolicies } from '../../kvcache/eviction/index.ts'
+import type { SwapperConfig } from '../../kvcache/block-swapper.ts'
 import { KvCacheManager } from '../../kvcache/kv-cache-manager.ts'
+import { KvTiers } from '../../kvcache/kv-tiers.ts'
 import { createPolicy } from '../../scheduler/create-scheduler.ts'
 import { Scheduler } from '../../scheduler/scheduler.ts'
 import type { SequenceView } from '../../scheduler/sequence.ts'
 import type { StepPlan } from '../../scheduler/step-plan.ts'
 import type { WaitingQueue } from '../../scheduler/waiting-queue.ts'
 import {
+  movesLine,
   planLine,
   planLogFormat,
   type LoggedRequest,
   type LoggedSample,
+  type LoggedTiers,
   type PlanLogHeader,
   type PlanLogLine,
 } from './plan-log.ts'
@@ -40,10 +44,13 @@ export class PlanReplay {
 
   /** @throws {ServingError} INVALID_CONFIG */
   constructor(header: PlanLogHeader) {
-    const { planning, numBlocks, blockSize, eviction } = header
+    const { planning, numBlocks, blockSize, eviction, tiers } = header
     if (header.format !== planLogFormat) refuse(1, `is not the head of a ${planLogFormat} file`)
-    if (header.hasTiers) refuse(1, 'the engine had tiers below its pool: what they held is not in the log')
-    const prefixCache = eviction === null ? undefined : { eviction: evictionPolicies[eviction](), seed: 1 }
+    if (tiers?.isKept === true)
+      refuse(1, 'the engine had blocks of a life before: what they held is not in the log')
+    const swapper = tiers === null ? undefined : swapperOf(tiers)
+    const prefixCache =
+      eviction === null ? undefined : { eviction: evictionPolicies[eviction](), seed: 1, swapper }
     this.kv = new KvCacheManager({ numBlocks, blockSize }, prefixCache)
     const options = { ...planning, endTokenIds: [endToken] }
     const policy = createPolicy(options, this.kv)
@@ -52,7 +59,7 @@ export class PlanReplay {
     this.scheduler = new Scheduler(options, this.kv, policy)
   }
 
-  /** Takes the next line; a plan comes back for each that plans. @throws {ServingError} INVALID_CONFIG */
+  /** Takes the next line; what was planned comes back for each that plans steps or moves. @throws {ServingError} INVALID_CONFIG */
   apply(line: PlanLogLine): ReplayedPlan | undefined {
     this.#line += 1
     this.#dropFinished()
@@ -61,6 +68,10 @@ export class PlanReplay {
       this.#plan = this.scheduler.schedule(line.at)
       const replayed = planLine(this.#plan)
       return { line: this.#line, recorded: line.plan, replayed, plan: this.#plan }
+    }
+    if ('moves' in line) {
+      const replayed = movesLine(this.scheduler.takeTransfers())
+      return { line: this.#line, recorded: line.moves, replayed, plan: undefined }
     }
     if ('add' in line) this.#add(line.add)
     else if ('cancel' in line) this.scheduler.cancel(line.cancel)
@@ -88,6 +99,10 @@ export class PlanReplay {
   #dropFinished(): void {
     for (const { sequence } of this.scheduler.takeFinished()) this.sequences.delete(sequence.request.id)
   }
+}
+
+function swapperOf({ sizes, bytesPerBlock }: LoggedTiers): SwapperConfig {
+  return { tiers: new KvTiers(sizes, bytesPerBlock), keptTier: undefined }
 }
 
 function sampledAs(sample: LoggedSample): number | 'failed' {
