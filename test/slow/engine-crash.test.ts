@@ -81,15 +81,17 @@ async function begin(
 
 describe('an engine that is killed', () => {
   it('goes on again and again, with the answers that it would have given', async () => {
-    const requests = asks(20, 150)
-    const client = start({ stepMicros: 500 })
+    // Far enough between two deaths that whoever lives through one is cleared of it, however late the signal comes.
+    const tokensBetween = 40
+    const requests = asks(20, 300)
+    const client = start({ stepMicros: 1000 })
     let numKills = 0
-    let nextKill = 20
+    let nextKill = tokensBetween
     const results = await Promise.all(
       requests.map((request) =>
         generate(client, request, (count) => {
           if (request.id !== 'r0' || count !== nextKill) return
-          nextKill += 20
+          nextKill += tokensBetween
           numKills += 1
           void kill(client)
         }),
