@@ -1,6 +1,6 @@
 /**
  * Runs the generations of one request and sends their text in the request's form: one JSON object, or a stream of
- * server-sent events. What an answer or a chunk looks like comes from the route (`AnswerFormat`).
+ * chunks. What an answer or a chunk looks like comes from the surface (`AnswerFormat`).
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ServingError } from '../core/errors.ts'
@@ -8,41 +8,13 @@ import type { Ticket } from './admission/admission.ts'
 import { rateHeaders } from './admission/rate-headers.ts'
 import { pickChoices, type Picking } from './choice-picking.ts'
 import { ChunkStream } from './chunk-stream.ts'
+import type { AnswerFormat, AnswerTotals, Choice } from './answer-format.ts'
 import type { ApiContext } from './context.ts'
 import { sendError } from './errors.ts'
 import { Generation, type GenerationOptions, type GenerationResult, type TokenDetail } from './generation.ts'
 import type { Asker } from './service-terms.ts'
 import type { RequestRecord } from './timeline-store.ts'
-import { timingsOf, usageOf } from './usage.ts'
-
-export interface Choice {
-  readonly index: number
-  text: string
-  readonly details: TokenDetail[]
-  result: GenerationResult | undefined
-  /** How many finished before it. */
-  place: number
-}
-
-/** New text of a choice, behind the `offset` characters that it has already. */
-export interface Delta {
-  readonly index: number
-  readonly offset: number
-  readonly text: string
-  readonly details: readonly TokenDetail[]
-}
-
-export interface AnswerFormat {
-  /** Fields of every answer and chunk: id, object, created, model. */
-  readonly envelope: Readonly<Record<string, unknown>>
-  readonly chunkEnvelope: Readonly<Record<string, unknown>>
-  /** A whole choice of an answer that is not streamed. */
-  choice(choice: Choice): unknown
-  /** The first chunk of a choice; undefined when the format has none. */
-  opening(index: number): unknown
-  delta(delta: Delta): unknown
-  closing(index: number, reason: GenerationResult['reason']): unknown
-}
+import { usageOf } from './usage.ts'
 
 export interface AnswerRequest {
   readonly asker: Asker
@@ -52,7 +24,6 @@ export interface AnswerRequest {
   readonly stream: boolean
   /** Undefined: all choices are given back. */
   readonly picking?: Picking | undefined
-  readonly includeUsage: boolean
 }
 
 /** Answers, and cancels what is still generated when the client goes away. */
@@ -128,15 +99,14 @@ async function collect(
   } catch (error) {
     return sendError(reply, error)
   }
+  const totals = totalsOf(request, choices)
+  logFinished(httpRequest, request, totals.results)
+  return reply.send(format.body(pick(request, choices), totals))
+}
+
+function totalsOf(request: Admitted, choices: readonly Choice[]): AnswerTotals {
   const results = choices.map(({ result }) => result).filter((result) => result !== undefined)
-  logFinished(httpRequest, request, results)
-  const [first] = results
-  return reply.send({
-    ...format.envelope,
-    choices: pick(request, choices).map((choice) => format.choice(choice)),
-    usage: usageOf(request, results),
-    ...(first === undefined ? {} : { timings: timingsOf(request.numPromptTokens, first) }),
-  })
+  return { results, usage: usageOf(request, results) }
 }
 
 /** Those that are given back. */
@@ -155,17 +125,15 @@ async function stream(
   const chunks = new ChunkStream(reply.raw, format, {
     headers: reply.getHeaders() as Record<string, string>,
     numChoices: choices.length,
-    numPromptTokens: request.numPromptTokens,
-    includeUsage: request.includeUsage,
   })
   try {
     await run(context, reply, request, choices, (choice, text, details) => {
       if (choice.result !== undefined) return chunks.close(choice)
       chunks.delta({ index: choice.index, offset: choice.text.length, text, details })
     })
-    const results = choices.map(({ result }) => result).filter((result) => result !== undefined)
-    logFinished(httpRequest, request, results)
-    chunks.finish(usageOf(request, results))
+    const totals = totalsOf(request, choices)
+    logFinished(httpRequest, request, totals.results)
+    chunks.finish(totals)
   } catch (error) {
     if (!(error instanceof ServingError)) httpRequest.log.error({ err: error }, 'stream failed')
     chunks.fail(error instanceof ServingError ? error : new ServingError('INTERNAL', 'The answer broke off.'))

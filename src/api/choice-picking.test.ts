@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Choice } from './answer.ts'
+import type { Choice } from './answer-format.ts'
 import { pickChoices } from './choice-picking.ts'
 
 function choiceOf(index: number, place: number, logprobs: readonly number[]): Choice {

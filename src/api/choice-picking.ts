@@ -1,4 +1,4 @@
-import type { Choice } from './answer.ts'
+import type { Choice } from './answer-format.ts'
 
 /** Which of several samples are given back. */
 export interface Picking {

@@ -4,17 +4,12 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { ServingError } from '../core/errors.ts'
-import type { AnswerFormat, Choice, Delta } from './answer.ts'
-import { errorBody } from './errors.ts'
+import type { AnswerFormat, AnswerTotals, Choice, Delta } from './answer-format.ts'
 import type { GenerationResult, TokenDetail } from './generation.ts'
-import { SseWriter } from './sse.ts'
-import { timingsOf, type Usage } from './usage.ts'
 
 export interface ChunkStreamOptions {
   readonly headers: Readonly<Record<string, string>>
   readonly numChoices: number
-  readonly numPromptTokens: number
-  readonly includeUsage: boolean
 }
 
 interface Held {
@@ -26,21 +21,23 @@ interface Held {
 }
 
 export class ChunkStream {
-  readonly #sse: SseWriter
+  readonly #response: ServerResponse
   readonly #format: AnswerFormat
-  readonly #options: ChunkStreamOptions
   readonly #held = new Map<number, Held>()
   #numOpen: number
 
-  constructor(response: ServerResponse, format: AnswerFormat, options: ChunkStreamOptions) {
-    this.#sse = new SseWriter(response, options.headers, () => this.#release())
+  constructor(response: ServerResponse, format: AnswerFormat, { headers, numChoices }: ChunkStreamOptions) {
+    this.#response = response
     this.#format = format
-    this.#options = options
-    this.#numOpen = options.numChoices
-    for (let index = 0; index < options.numChoices; index++) {
-      const opening = format.opening(index)
-      if (opening !== undefined) this.#sendChoice(opening)
-    }
+    this.#numOpen = numChoices
+    response.writeHead(200, {
+      ...headers,
+      'content-type': format.contentType,
+      'cache-control': 'no-cache',
+      'x-accel-buffering': 'no',
+    })
+    response.on('drain', () => this.#release())
+    this.#send(format.opening(numChoices))
   }
 
   delta(delta: Delta): void {
@@ -48,10 +45,10 @@ export class ChunkStream {
     if (held !== undefined) {
       held.text += delta.text
       for (const detail of delta.details) held.details.push(detail)
-    } else if (this.#sse.isFull) {
+    } else if (this.#isFull) {
       this.#held.set(delta.index, { ...delta, details: [...delta.details], result: undefined })
     } else {
-      this.#sendChoice(this.#format.delta(delta))
+      this.#send(this.#format.delta(delta))
     }
   }
 
@@ -60,29 +57,33 @@ export class ChunkStream {
     if (result === undefined) return
     const held = this.#held.get(index)
     if (held !== undefined) held.result = result
-    else if (this.#sse.isFull)
+    else if (this.#isFull)
       this.#held.set(index, { index, offset: text.length, text: '', details: [], result })
     else this.#sendClosing(index, result)
   }
 
-  /** Sends what is held back, the usage if the request wanted it, and the end mark. */
-  finish(usage: Usage): void {
+  /** Sends what is held back, and the end. */
+  finish(totals: AnswerTotals): void {
     this.#flush()
-    if (this.#options.includeUsage) this.#sse.send({ ...this.#format.chunkEnvelope, choices: [], usage })
-    this.#sse.send('[DONE]')
-    this.#sse.end()
+    this.#send(this.#format.finish(totals))
+    this.#response.end()
   }
 
-  /** The stream ends with an error object in place of the end mark. */
+  /** The stream ends with an error in place of the end. */
   fail(error: ServingError): void {
     this.#flush()
-    this.#sse.send(errorBody(error.code, error.message, error.param))
-    this.#sse.end()
+    this.#send(this.#format.failure(error))
+    this.#response.end()
+  }
+
+  /** The reader lags: what is sent now only fills memory. */
+  get #isFull(): boolean {
+    return this.#response.writableNeedDrain
   }
 
   #release(): void {
     for (const held of this.#held.values()) {
-      if (this.#sse.isFull) return
+      if (this.#isFull) return
       this.#sendHeld(held)
     }
   }
@@ -93,18 +94,15 @@ export class ChunkStream {
 
   #sendHeld(held: Held): void {
     this.#held.delete(held.index)
-    if (held.text !== '' || held.details.length > 0) this.#sendChoice(this.#format.delta(held))
+    if (held.text !== '' || held.details.length > 0) this.#send(this.#format.delta(held))
     if (held.result !== undefined) this.#sendClosing(held.index, held.result)
   }
 
   #sendClosing(index: number, result: GenerationResult): void {
-    const isLast = --this.#numOpen === 0
-    const extra = isLast ? { timings: timingsOf(this.#options.numPromptTokens, result) } : {}
-    this.#sendChoice(this.#format.closing(index, result.reason), extra)
+    this.#send(this.#format.closing(index, result, --this.#numOpen === 0))
   }
 
-  #sendChoice(choice: unknown, extra: object = {}): void {
-    const usage = this.#options.includeUsage ? { usage: null } : {}
-    this.#sse.send({ ...this.#format.chunkEnvelope, choices: [choice], ...usage, ...extra })
+  #send(text: string): void {
+    if (text !== '') this.#response.write(text)
   }
 }

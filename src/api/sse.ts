@@ -1,31 +1,8 @@
-/** Server-sent events over a raw response. */
-import type { ServerResponse } from 'node:http'
+/** Server-sent events as text. */
+export const eventStream = 'text/event-stream; charset=utf-8'
 
-export class SseWriter {
-  readonly #response: ServerResponse
-
-  /** `onReady` is called whenever a socket that was full takes more. */
-  constructor(response: ServerResponse, headers: Readonly<Record<string, string>>, onReady: () => void) {
-    this.#response = response
-    response.writeHead(200, {
-      ...headers,
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-cache',
-      'x-accel-buffering': 'no',
-    })
-    response.on('drain', onReady)
-  }
-
-  /** The reader lags: what is sent now only fills memory. */
-  get isFull(): boolean {
-    return this.#response.writableNeedDrain
-  }
-
-  send(data: unknown): void {
-    this.#response.write(`data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`)
-  }
-
-  end(): void {
-    this.#response.end()
-  }
+/** `data` is sent as JSON unless it is text already. */
+export function sseEvent(data: unknown, event?: string): string {
+  const text = typeof data === 'string' ? data : JSON.stringify(data)
+  return `${event === undefined ? '' : `event: ${event}\n`}data: ${text}\n\n`
 }

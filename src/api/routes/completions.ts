@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { ServingError } from '../../core/errors.ts'
-import { answer, type AnswerFormat } from '../answer.ts'
+import { answer } from '../answer.ts'
 import { checkModelName, modelName, requireEngine, type ApiContext } from '../context.ts'
 import { parseBody } from '../errors.ts'
 import { checkTokens, roomBehind } from '../generation.ts'
 import type { TokenDetail } from '../generation.ts'
 import { completionLogprobs } from '../logprobs.ts'
+import { openAiFormat, type ChoiceFormat } from '../openai-format.ts'
 import { raceOf } from '../race.ts'
 import { completionRequest, type CompletionRequest } from '../schemas/completions.ts'
 import { cacheTerms } from '../schemas/cache.ts'
@@ -52,18 +53,21 @@ export function completions(app: FastifyInstance, context: ApiContext): void {
         arrivedAt,
       })),
     )
+    const numPromptTokens = prompts.reduce((sum, prompt) => sum + prompt.length, 0)
     return answer(
       context,
       { request, reply },
       {
         asker,
         generations,
-        numPromptTokens: prompts.reduce((sum, prompt) => sum + prompt.length, 0),
+        numPromptTokens,
         stream: body.stream ?? false,
         picking: ranks ? { by: 'best', count: body.n ?? 1 } : picking,
-        includeUsage: body.stream_options?.include_usage ?? false,
       },
-      completionFormat(context, body.logprobs !== undefined, body.return_token_ids === true),
+      openAiFormat(completionFormat(context, body.logprobs !== undefined, body.return_token_ids === true), {
+        numPromptTokens,
+        includeUsage: body.stream_options?.include_usage ?? false,
+      }),
     )
   })
 }
@@ -101,7 +105,7 @@ function promptsOf({ tokenizer }: ApiContext, { prompt }: CompletionRequest): re
   return (prompt as (string | number[])[]).map((one) => (typeof one === 'string' ? encode(one) : one))
 }
 
-function completionFormat(context: ApiContext, withLogprobs: boolean, withTokenIds: boolean): AnswerFormat {
+function completionFormat(context: ApiContext, withLogprobs: boolean, withTokenIds: boolean): ChoiceFormat {
   const tokenIds = (details: readonly TokenDetail[]) =>
     withTokenIds ? { token_ids: details.map(({ tokenId }) => tokenId) } : {}
   const envelope = {

@@ -1,0 +1,42 @@
+/** What an answer is made of, and how a surface writes it down: as one JSON body, or as the pieces of a stream. */
+import type { ServingError } from '../core/errors.ts'
+import type { GenerationResult, TokenDetail } from './generation.ts'
+import type { Usage } from './usage.ts'
+
+export interface Choice {
+  readonly index: number
+  text: string
+  readonly details: TokenDetail[]
+  result: GenerationResult | undefined
+  /** How many finished before it. */
+  place: number
+}
+
+/** New text of a choice, behind the `offset` characters that it has already. */
+export interface Delta {
+  readonly index: number
+  readonly offset: number
+  readonly text: string
+  readonly details: readonly TokenDetail[]
+}
+
+/** All of an answer that is known at its end. */
+export interface AnswerTotals {
+  readonly usage: Usage
+  /** Of the choices that finished; at least one. */
+  readonly results: readonly GenerationResult[]
+}
+
+/** The text of a stream comes in pieces; an empty one is not sent. */
+export interface AnswerFormat {
+  readonly contentType: string
+  /** An answer that is not streamed. */
+  body(choices: readonly Choice[], totals: AnswerTotals): unknown
+  opening(numChoices: number): string
+  delta(delta: Delta): string
+  /** A choice is complete; `isLast`: so are all of them. */
+  closing(index: number, result: GenerationResult, isLast: boolean): string
+  finish(totals: AnswerTotals): string
+  /** In place of `finish`. */
+  failure(error: ServingError): string
+}

@@ -1,0 +1,75 @@
+/** Answers a chat, whatever surface it came over: each translates its requests to `ChatRequest`. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { ServingError } from '../core/errors.ts'
+import type { Micros } from '../core/units.ts'
+import { encodePrompt } from '../text/chat-template.ts'
+import { answer } from './answer.ts'
+import type { AnswerFormat } from './answer-format.ts'
+import { renderPrompt } from './chat-prompt.ts'
+import { checkModelName, requireEngine, type ApiContext } from './context.ts'
+import { checkTokens, roomBehind } from './generation.ts'
+import { raceOf } from './race.ts'
+import type { ChatRequest } from './schemas/chat.ts'
+import { cacheTerms } from './schemas/cache.ts'
+import { samplingParams } from './schemas/sampling.ts'
+import { askerOf } from './service-terms.ts'
+
+export interface ChatExchange {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly arrivedAt: Micros
+  readonly body: ChatRequest
+}
+
+/** What of a chat is known before its answer begins. */
+export interface ChatFacts {
+  readonly numPromptTokens: number
+}
+
+export async function answerChat(
+  context: ApiContext,
+  { request, reply, arrivedAt, body }: ChatExchange,
+  formatOf: (facts: ChatFacts) => AnswerFormat,
+): Promise<FastifyReply> {
+  checkModelName(context, body.model)
+  checkLimits(context, body)
+  const asker = askerOf(context, request, body, arrivedAt)
+  const info = await requireEngine(context)
+  const promptTokens = encodePrompt(context.tokenizer, renderPrompt(context, body))
+  const room = roomBehind(info, promptTokens, 'messages')
+  checkTokens(info, body.logit_bias?.keys() ?? [], 'logit_bias')
+  const sampling = samplingParams(body, body.logprobs === true ? (body.top_logprobs ?? 0) : undefined)
+  const { race, picking } = raceOf(body, body.n ?? 1)
+  const generations = Array.from({ length: body.n ?? 1 }, (_, index) => ({
+    promptTokens,
+    sampling: { ...sampling, seed: sampling.seed + index },
+    maxTokens: Math.min(room, body.max_completion_tokens ?? body.max_tokens ?? room),
+    askedTokens: body.max_completion_tokens ?? body.max_tokens,
+    stop: body.stop ?? [],
+    stopTokenIds: body.stop_token_ids ?? [],
+    ignoreEos: body.ignore_eos ?? false,
+    terms: asker.terms,
+    race,
+    cache: cacheTerms(body),
+    arrivedAt,
+    followsTool: body.messages.at(-1)?.role === 'tool',
+  }))
+  const numPromptTokens = promptTokens.length
+  return answer(
+    context,
+    { request, reply },
+    { asker, generations, numPromptTokens, stream: body.stream ?? false, picking },
+    formatOf({ numPromptTokens }),
+  )
+}
+
+function checkLimits({ config }: ApiContext, { n = 1, logprobs, top_logprobs: top = 0 }: ChatRequest): void {
+  if (n > config.maxChoices) {
+    const message = `n is ${n}; at most ${config.maxChoices} is accepted.`
+    throw new ServingError('INVALID_REQUEST', message, { param: 'n' })
+  }
+  if (top > 0 && logprobs !== true) {
+    const message = "'top_logprobs' needs 'logprobs' to be true."
+    throw new ServingError('INVALID_REQUEST', message, { param: 'top_logprobs' })
+  }
+}
