@@ -18,8 +18,10 @@ import type { PrefixHit } from '../kvcache/prefix-cache.ts'
 import type { Transfer, TransferOutcome } from '../kvcache/transfer.ts'
 import { namespaceOf, tooLong, type Admission } from './admission.ts'
 import type { SchedulingPolicy, Served } from './policy.ts'
-import { dropFinished, Sequence, type SequenceView } from './sequence.ts'
+import { PlanDraft } from './plan-draft.ts'
 import { isBeingComputed } from './prefix-sharing.ts'
+import { Room } from './room.ts'
+import { dropFinished, Sequence, type SequenceView } from './sequence.ts'
 import type { BlockCopy, PlanEntry, StepPlan } from './step-plan.ts'
 import type { StepWork } from './step-work.ts'
 import { SwapIns } from './swap-ins.ts'
@@ -52,12 +54,6 @@ export interface SequenceResult {
 /** A sampled token per plan entry; undefined where nothing was sampled, `failed` where sampling broke. */
 export type Sampled = number | undefined | 'failed'
 
-/** The plan in the making. */
-interface PlanDraft {
-  readonly entries: PlanEntry[]
-  readonly copies: BlockCopy[]
-}
-
 /** Who lost places, and whom they are for. */
 interface Yielded {
   readonly heir: Sequence | undefined
@@ -74,7 +70,7 @@ export class Scheduler {
   readonly #policy: SchedulingPolicy
   readonly #budget: TokenBudget
   readonly #maxNumSeqs: number
-  readonly #growthHeadroom: number
+  readonly #room: Room
   /** Longest sequence that model and pool can hold. */
   readonly #maxLength: number
   readonly #endTokenIds: ReadonlySet<number>
@@ -99,7 +95,7 @@ export class Scheduler {
     this.#policy = policy
     this.#budget = new TokenBudget(config)
     this.#maxNumSeqs = Math.min(config.maxNumSeqs, config.maxNumBatchedTokens)
-    this.#growthHeadroom = config.growthHeadroom ?? 64
+    this.#room = new Room(kv, this.#running, config.growthHeadroom)
     this.#maxLength = Math.min(config.maxModelLen, kv.numTokenSlots)
     this.#endTokenIds = new Set(config.endTokenIds)
     this.#waiting = policy.createQueue()
@@ -188,26 +184,24 @@ export class Scheduler {
     const mayAdmit = preempted.length === 0
     if (mayAdmit) this.#beginSwapIns(now)
     const heir = mayAdmit ? this.#yieldPlaces(preempted, now) : undefined
-    const entries: PlanEntry[] = []
-    const copies: BlockCopy[] = []
+    const draft = new PlanDraft(this.#kv, this.#budget)
     // Who has caught up goes first: no stream waits for a prompt.
     for (const sequence of this.#running) {
-      if (sequence.numPendingTokens === 1) this.#planChunk(sequence, entries)
+      if (sequence.numPendingTokens === 1) draft.add(sequence)
     }
     const prefilling = this.#running.filter(({ numPendingTokens }) => numPendingTokens > 1)
     if (mayAdmit && this.#isAhead(heir ?? this.#waiting.peek(now), prefilling)) {
-      this.#admitWaiting({ entries, copies }, now, { heir, preempted, most: 1 })
+      this.#admitWaiting(draft, now, { heir, preempted, most: 1 })
     }
-    for (const sequence of prefilling) this.#planChunk(sequence, entries)
-    this.#waitReason = mayAdmit
-      ? this.#admitWaiting({ entries, copies }, now, { heir, preempted })
-      : 'preemption'
+    for (const sequence of prefilling) draft.add(sequence)
+    this.#waitReason = mayAdmit ? this.#admitWaiting(draft, now, { heir, preempted }) : 'preemption'
     this.#kv.swapper?.keepAll()
     this.#untold.push(...preempted)
-    if (entries.length === 0) return undefined
+    if (draft.entries.length === 0) return undefined
     this.#kv.swapper?.tidy()
     this.#work = this.#budget.work
     const numTokens = this.#work.numDecodes + this.#work.numPrefillTokens
+    const { entries, copies } = draft
     this.#inFlight = { step: ++this.#step, entries, numTokens, preempted: this.#untold, copies }
     this.#untold = []
     return this.#inFlight
@@ -338,7 +332,7 @@ export class Scheduler {
   }
 
   #hasPlaceFor(sequence: Sequence, hit: PrefixHit): boolean {
-    return this.#running.length < this.#maxNumSeqs && this.#hasRoomFor(sequence, hit)
+    return this.#running.length < this.#maxNumSeqs && this.#room.isThereFor(sequence, hit)
   }
 
   /**
@@ -366,7 +360,7 @@ export class Scheduler {
       this.#waiting.remove(sequence)
       // What made room may have cost it the tail.
       this.#admit(sequence, this.#findPrefix(sequence), now, draft.copies)
-      this.#planChunk(sequence, draft.entries)
+      draft.add(sequence)
     }
     return 'places'
   }
@@ -375,7 +369,7 @@ export class Scheduler {
     const numTokens = sequence.tokens.length
     if (this.#budget.limit(hit.numTokens, numTokens - hit.numTokens) === 0) return 'step-budget'
     if (!this.#budget.bearsStream(numTokens)) return 'stream-targets'
-    if (!this.#hasRoomFor(sequence, hit)) return 'memory'
+    if (!this.#room.isThereFor(sequence, hit)) return 'memory'
     const isShared = isBeingComputed(sequence, hit, this.#running, this.#kv.blockSize)
     return isShared ? 'shared-prefix' : undefined
   }
@@ -385,7 +379,7 @@ export class Scheduler {
     if (this.#kv.swapper === undefined) return
     for (let next = this.#waiting.peek(now); next !== undefined; next = this.#waiting.peek(now)) {
       const hit = this.#findPrefix(next)
-      if (!this.#hasRoomFor(next, hit) || this.#swapIns.begin(next, hit) !== 'begun') return
+      if (!this.#room.isThereFor(next, hit) || this.#swapIns.begin(next, hit) !== 'begun') return
     }
   }
 
@@ -418,45 +412,6 @@ export class Scheduler {
   /** Its last token is computed in any case: without that there is nothing to sample from. */
   #findPrefix({ keys, tokens }: Sequence): PrefixHit {
     return this.#kv.findPrefix(keys, tokens.length - 1)
-  }
-
-  /** What came back for others behind it in the line is in nobody's way. */
-  #hasRoomFor(sequence: Sequence, hit: PrefixHit): boolean {
-    if (this.#fits(sequence, hit)) return true
-    return this.#kv.swapper?.releaseOthers(sequence.id) === true && this.#fits(sequence, hit)
-  }
-
-  #fits(sequence: Sequence, hit: PrefixHit): boolean {
-    const kv = this.#kv
-    const length = sequence.tokens.length
-    if (this.#running.length === 0) return kv.canStart(hit, length)
-    const mostSpareBlocks = Math.ceil(this.#growthHeadroom / kv.blockSize) * (this.#running.length + 1)
-    if (kv.canStart(hit, length, mostSpareBlocks)) return true
-    let numSpareBlocks = 0
-    for (const other of this.#running)
-      numSpareBlocks += kv.numBlocksToGrow(other.id, this.#withHeadroom(other))
-    return kv.canStart(hit, this.#withHeadroom(sequence), numSpareBlocks)
-  }
-
-  #withHeadroom({ tokens, maxLength }: Sequence): number {
-    return tokens.length + Math.min(this.#growthHeadroom, Math.ceil((maxLength - tokens.length) / 2))
-  }
-
-  #planChunk(sequence: Sequence, entries: PlanEntry[]): void {
-    const position = sequence.numComputedTokens
-    const length = this.#budget.limit(position, sequence.numPendingTokens)
-    if (length === 0) return
-    const samples = length === sequence.numPendingTokens
-    this.#budget.take(position, length, samples && length === 1)
-    sequence.isInFlight = true
-    entries.push({
-      sequenceId: sequence.id,
-      requestId: sequence.request.id,
-      tokens: sequence.tokens.slice(position, position + length),
-      position,
-      extents: this.#kv.extentsOf(sequence.id),
-      samples,
-    })
   }
 
   #advance(sequence: Sequence, entry: PlanEntry, sampled: Sampled, now: Micros): SequenceResult | undefined {

@@ -1,0 +1,35 @@
+import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
+import type { Sequence } from './sequence.ts'
+import type { BlockCopy, PlanEntry } from './step-plan.ts'
+import type { TokenBudget } from './token-budget.ts'
+
+/** A plan in the making: each sequence gets as many of its pending tokens as the budget has left. */
+export class PlanDraft {
+  readonly entries: PlanEntry[] = []
+  readonly copies: BlockCopy[] = []
+  readonly #kv: KvCacheManager
+  readonly #budget: TokenBudget
+
+  constructor(kv: KvCacheManager, budget: TokenBudget) {
+    this.#kv = kv
+    this.#budget = budget
+  }
+
+  /** The sequence has blocks for all its tokens. Nothing happens when the step is full. */
+  add(sequence: Sequence): void {
+    const position = sequence.numComputedTokens
+    const length = this.#budget.limit(position, sequence.numPendingTokens)
+    if (length === 0) return
+    const samples = length === sequence.numPendingTokens
+    this.#budget.take(position, length, samples && length === 1)
+    sequence.isInFlight = true
+    this.entries.push({
+      sequenceId: sequence.id,
+      requestId: sequence.request.id,
+      tokens: sequence.tokens.slice(position, position + length),
+      position,
+      extents: this.#kv.extentsOf(sequence.id),
+      samples,
+    })
+  }
+}
