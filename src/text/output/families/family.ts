@@ -1,0 +1,21 @@
+import type { CallSyntax } from '../call-parser.ts'
+
+/** What an answer must begin with: a call of any tool, or of this one. */
+export type ForcedCall = { readonly name: string | undefined }
+
+/** How models of one family call tools. One file each; `index.ts` lists them. */
+export interface ToolFamily {
+  readonly name: string
+  /** Marks that may be special tokens, which are otherwise left out of the text. */
+  readonly markers: readonly string[]
+  /** Ids that its templates take; letters and digits. */
+  readonly callId: { readonly prefix: string; readonly numCharacters: number }
+  /** Whether a model with this chat template is of the family. */
+  fits(template: string): boolean
+  /** `names`: the tools that may be called. */
+  syntax(names: ReadonlySet<string>): CallSyntax
+  /** What the assistant's turn begins with when a tool must be called. */
+  opening(call: ForcedCall): string
+}
+
+export const plainCallId = { prefix: 'call_', numCharacters: 24 }

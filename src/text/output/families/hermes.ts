@@ -1,0 +1,18 @@
+import { CallObject } from '../call-object.ts'
+import { plainCallId, type ToolFamily } from './family.ts'
+
+/** `<tool_call>{"name": ..., "arguments": {...}}</tool_call>`: Hermes 2 and 3, Qwen 2.5 and 3, Yardling. */
+export const hermes: ToolFamily = {
+  name: 'hermes',
+  markers: ['<tool_call>', '</tool_call>'],
+  callId: plainCallId,
+  fits: (template) => template.includes('<tool_call>'),
+  syntax: () => ({
+    openings: [{ text: '<tool_call>', close: '</tool_call>', where: 'anywhere' }],
+    reader: (sink) => new CallObject(sink, { knownNames: undefined }),
+  }),
+  opening: ({ name }) =>
+    name === undefined
+      ? '<tool_call>\n{"name":'
+      : `<tool_call>\n{"name": ${JSON.stringify(name)}, "arguments":`,
+}
