@@ -28,14 +28,30 @@ export interface ChatFacts {
 
 export async function answerChat(
   context: ApiContext,
+  exchange: ChatExchange,
+  formatOf: (facts: ChatFacts) => AnswerFormat,
+): Promise<FastifyReply> {
+  const { body } = exchange
+  return answerPrompt(
+    context,
+    exchange,
+    () => encodePrompt(context.tokenizer, renderPrompt(context, body)),
+    formatOf,
+  )
+}
+
+/** The same behind a prompt that is made in another way; the messages of the body are left alone. */
+export async function answerPrompt(
+  context: ApiContext,
   { request, reply, arrivedAt, body }: ChatExchange,
+  promptOf: () => readonly number[],
   formatOf: (facts: ChatFacts) => AnswerFormat,
 ): Promise<FastifyReply> {
   checkModelName(context, body.model)
   checkLimits(context, body)
   const asker = askerOf(context, request, body, arrivedAt)
   const info = await requireEngine(context)
-  const promptTokens = encodePrompt(context.tokenizer, renderPrompt(context, body))
+  const promptTokens = promptOf()
   const room = roomBehind(info, promptTokens, 'messages')
   checkTokens(info, body.logit_bias?.keys() ?? [], 'logit_bias')
   const sampling = samplingParams(body, body.logprobs === true ? (body.top_logprobs ?? 0) : undefined)

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { ServingError } from '../core/errors.ts'
+import type { ModelCard } from '../core/model-card.ts'
 import type { ServiceClass } from '../core/service-class.ts'
 import type { ApiKey } from '../core/tenant.ts'
 import type { EngineClient } from '../engine/engine-client.ts'
@@ -45,6 +46,8 @@ export interface ApiContext {
   readonly programs: ProgramLog
   readonly timelines: TimelineStore
   readonly version: string
+  /** What the model's file says about itself; undefined: there is no file. */
+  readonly card?: ModelCard | undefined
   /** Told of every generation; undefined: nothing is recorded. */
   readonly recorder?: WorkloadRecorder | undefined
   readonly startedAt: number

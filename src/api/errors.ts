@@ -1,8 +1,10 @@
-/** Every failure as OpenAI's error object; the one place where codes meet HTTP. */
+/** Every failure as the error object of its surface, which is OpenAI's unless the path says otherwise. */
 import type { FastifyReply } from 'fastify'
 import type { z } from 'zod'
 import { errorTable, ServingError, type ErrorCode } from '../core/errors.ts'
 import { microsToSeconds } from '../core/units.ts'
+import { anthropicErrorBody } from './surfaces/anthropic/error-body.ts'
+import { ollamaErrorBody } from './surfaces/ollama/error-body.ts'
 
 export interface ErrorBody {
   readonly error: {
@@ -33,7 +35,15 @@ export function sendError(reply: FastifyReply, error: unknown): FastifyReply {
   if (known.code === 'BODY_TOO_LARGE') void reply.removeHeader('connection')
   const retryAfter = retrySeconds(known)
   if (retryAfter !== undefined) void reply.header('retry-after', `${retryAfter}`)
-  return reply.code(errorTable[known.code].status).send(errorBody(known.code, known.message, known.param))
+  return reply.code(errorTable[known.code].status).send(bodyOf(known, reply))
+}
+
+/** By the path, so that the shape is right also where no route was reached. */
+function bodyOf(error: ServingError, { request }: FastifyReply): unknown {
+  const { url, id } = request
+  if (url.startsWith('/api/')) return ollamaErrorBody(error)
+  if (url.startsWith('/v1/messages')) return anthropicErrorBody(error, id)
+  return errorBody(error.code, error.message, error.param)
 }
 
 /** Whole seconds, as the header wants them. */
@@ -55,7 +65,7 @@ export function parseBody<T extends z.ZodType>(schema: T, body: unknown): z.infe
   throw new ServingError('INVALID_REQUEST', message, param === '' ? {} : { param })
 }
 
-function toServingError(error: unknown): ServingError {
+export function toServingError(error: unknown): ServingError {
   if (error instanceof ServingError) return error
   const { statusCode, message } = (error ?? {}) as { statusCode?: number; message?: string }
   const text = message ?? 'The request could not be read.'

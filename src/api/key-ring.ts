@@ -4,6 +4,12 @@ import type { ApiKey } from '../core/tenant.ts'
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 
+/** The headers of a request that may hold a key. */
+export interface KeyHeaders {
+  readonly authorization?: string | undefined
+  readonly 'x-api-key'?: string | readonly string[] | undefined
+}
+
 /**
  * Which keys open the server. Keys are found by their hash, so that how long a look takes tells nothing about any key.
  * Without keys everybody is let in.
@@ -24,12 +30,12 @@ export class KeyRing {
   }
 
   /**
-   * The key in an `Authorization` header; undefined when none is needed.
+   * The key in the header `Authorization`, or in Anthropic's `x-api-key`; undefined when none is needed.
    * @throws {ServingError} UNAUTHORIZED
    */
-  find(authorization: string | undefined): ApiKey | undefined {
+  find(headers: KeyHeaders): ApiKey | undefined {
     if (this.#isOpen) return undefined
-    const given = /^Bearer +(.+)$/i.exec(authorization ?? '')?.[1]
+    const given = /^Bearer +(.+)$/i.exec(headers.authorization ?? '')?.[1] ?? headers['x-api-key']?.toString()
     const key = given === undefined ? undefined : this.#keys.get(sha256(given))
     if (key !== undefined) return key
     throw new ServingError('UNAUTHORIZED', 'A valid API key is needed: Authorization: Bearer KEY.')

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import fastify, { LogController, type FastifyInstance } from 'fastify'
 import type { Clock } from '../core/clock.ts'
 import { ServingError } from '../core/errors.ts'
+import type { ModelCard } from '../core/model-card.ts'
 import type { ApiKey } from '../core/tenant.ts'
 import type { EngineClient } from '../engine/engine-client.ts'
 import { ServerMetrics } from '../telemetry/metrics.ts'
@@ -28,6 +29,8 @@ import { models } from './routes/models.ts'
 import { timeline } from './routes/timeline.ts'
 import { tokenize } from './routes/tokenize.ts'
 import { version } from './routes/version.ts'
+import { ollamaModels } from './surfaces/ollama/model-routes.ts'
+import { ollamaGeneration } from './surfaces/ollama/routes.ts'
 import type { WorkloadRecorder } from './workload-recorder.ts'
 
 export type { ApiConfig } from './context.ts'
@@ -39,6 +42,7 @@ export interface ServerDeps {
   readonly clock: Clock
   readonly config: ApiConfig
   readonly version: string
+  readonly card?: ModelCard | undefined
   /** pino's level. */
   readonly logLevel: string
   /** Told of every generation; undefined: nothing is recorded. */
@@ -65,6 +69,8 @@ const routes = [
   version,
   metrics,
   debugKv,
+  ollamaGeneration,
+  ollamaModels,
 ]
 
 /** Open even when a key is set: what load balancers probe. */
@@ -100,7 +106,7 @@ export function createServer(deps: ServerDeps): ApiServer {
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id)
     const path = request.url.split('?', 1)[0] ?? ''
-    if (!openPaths.has(path)) context.keys.find(request.headers.authorization)
+    if (!openPaths.has(path)) context.keys.find(request.headers)
   })
   app.addHook('onClose', async () => metrics.close())
   app.addHook('onResponse', async (request, reply) => {

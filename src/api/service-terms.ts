@@ -31,7 +31,7 @@ export function askerOf(
   body: TermFields,
   arrivedAt: Micros,
 ): Asker {
-  const key = context.keys.find(headers.authorization)
+  const key = context.keys.find(headers)
   const claimed = body.user ?? body.safety_identifier ?? nameIn(headers, ...tenantHeaders)
   const tenant = key?.name ?? claimed ?? 'default'
   const program = nameIn(headers, 'x-session-id') ?? body.metadata?.program_id

@@ -7,12 +7,14 @@ import { readApiKeys } from '../config/api-keys.ts'
 import { openRecordingFile, type RecordingFile } from '../api/workload-recorder.ts'
 import type { Config } from '../config/schema.ts'
 import { ServingError } from '../core/errors.ts'
+import type { ModelCard } from '../core/model-card.ts'
 import { sharedKey, type ApiKey } from '../core/tenant.ts'
 import { createEngine, type EngineOptions } from '../engine/create-engine.ts'
 import type { EngineClient } from '../engine/engine-client.ts'
 import { systemClock } from '../engine/system-clock.ts'
 import { userPackageDir } from '../ggml/platform.ts'
 import { openGguf } from '../model/gguf-reader.ts'
+import { readModelCard } from '../model/model-card.ts'
 import { checkModel } from '../model/model-spec.ts'
 import { createChatTemplate } from '../text/chat-template.ts'
 import { openLlamaTokenizer } from '../text/llama-tokenizer.ts'
@@ -36,13 +38,13 @@ export interface RunningServer {
  * @throws {ServingError} INVALID_MODEL, LIBRARY_NOT_FOUND, or INTERNAL when the address cannot be had.
  */
 export async function startServer(config: Config): Promise<RunningServer> {
-  requireModel(config.model)
+  const card = requireModel(config.model)
   const recording = await openRecording(config)
   const engine = createEngine(engineOptions(config))
   let tokenizer: Tokenizer | undefined
   try {
     tokenizer = openLlamaTokenizer(config.model)
-    return await listen(config, { engine, tokenizer, recording })
+    return await listen(config, { engine, tokenizer, card, recording })
   } catch (error) {
     await engine.close()
     tokenizer?.close()
@@ -58,10 +60,11 @@ async function openRecording({ record }: Config): Promise<RecordingFile | undefi
 interface Parts {
   readonly engine: EngineClient
   readonly tokenizer: Tokenizer
+  readonly card: ModelCard
   readonly recording: RecordingFile | undefined
 }
 
-async function listen(config: Config, { engine, tokenizer, recording }: Parts): Promise<RunningServer> {
+async function listen(config: Config, { engine, tokenizer, card, recording }: Parts): Promise<RunningServer> {
   const modelNames = config.servedModelName ?? [basename(config.model).replace(/\.gguf$/i, '')]
   const server = createServer({
     engine,
@@ -86,6 +89,7 @@ async function listen(config: Config, { engine, tokenizer, recording }: Parts): 
       maxChoices: config.maxChoices,
     },
     version: packageVersion(),
+    card,
     logLevel: config.logLevel,
     recorder: recording?.recorder,
   })
@@ -113,10 +117,11 @@ function readKeys({ apiKey, apiKeys }: Config): readonly ApiKey[] | undefined {
 }
 
 /** Reads the head of the file before anything is started, so that a wrong file is told at once. */
-function requireModel(path: string): void {
+function requireModel(path: string): ModelCard {
   const gguf = openGguf(path)
   try {
     checkModel(gguf)
+    return readModelCard(gguf)
   } finally {
     gguf.close()
   }

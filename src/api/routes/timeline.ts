@@ -7,7 +7,7 @@ import type { ChoiceRecord, RequestRecord } from '../timeline-store.ts'
 /** Where the time of one of the last requests went. A key sees the requests of its own tenant. */
 export function timeline(app: FastifyInstance, context: ApiContext): void {
   app.get<{ Params: { id: string } }>('/v1/requests/:id/timeline', (request) => {
-    const key = context.keys.find(request.headers.authorization)
+    const key = context.keys.find(request.headers)
     const record = context.timelines.find(request.params.id)
     if (record === undefined || (key?.name !== undefined && key.name !== record.tenant)) {
       const message = 'There is no such request, or it is too long ago. Its id is in the header x-request-id.'
