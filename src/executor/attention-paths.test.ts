@@ -72,6 +72,47 @@ describe('sequences that share a prefix', () => {
   })
 })
 
+describe('a chunk of a prompt', () => {
+  const first = randomTokens(640)
+  const chunks = [2, 5, 9, 16, 33, 63, 70].map(randomTokens)
+
+  /** The logits behind every chunk, all chunks after the same beginning. */
+  async function run(
+    options: Partial<GgmlExecutorOptions>,
+    extents: Turn['extents'],
+  ): Promise<Float32Array[]> {
+    const machine = await HandPlanned.open({ ...pool, ...options })
+    await machine.run([{ tokens: first.slice(0, 512), position: 0, extents }])
+    await machine.run([{ tokens: first.slice(512), position: 512, extents }])
+    const rows: Float32Array[] = []
+    for (const tokens of chunks) rows.push(...(await machine.run([{ tokens, position: 640, extents }])))
+    await machine.close()
+    return rows
+  }
+
+  it.each([
+    ['f16', [extent(0, 24)], bound],
+    ['f16', [extent(0, 20), extent(100, 4)], bound],
+    ['q8_0', [extent(0, 24)], 0.4],
+  ] as const)(
+    'computes with stacked queries what it computes without, KV of %s in %j',
+    async (type, extents, most) => {
+      const kv = { cacheTypeK: type, cacheTypeV: type }
+      const plain = await run({ ...kv, stackedChunks: false }, extents)
+      const stacked = await run({ ...kv, stackedChunks: true }, extents)
+      const difference = largestDifference(stacked, plain)
+      expect(difference).toBeLessThan(most)
+      expect(difference, 'another way of summing leaves its traces').toBeGreaterThan(0)
+    },
+  )
+
+  it('keeps its queries apart where results must not depend on the batch', async () => {
+    const extents = [extent(0, 24)]
+    const allowed = await run({ batchInvariant: true, stackedChunks: true }, extents)
+    expect(allowed).toEqual(await run({ batchInvariant: true, stackedChunks: false }, extents))
+  })
+})
+
 describe('a sequence in several extents', () => {
   const tokens = randomTokens(700)
   /** Near, far, in falling order, and several: [first block, blocks]. */

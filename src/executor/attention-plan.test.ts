@@ -1,9 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { toRequestId, toSequenceId } from '../core/units.ts'
+import { keysAttended } from '../scheduler/step-work.ts'
 import type { PlanEntry } from '../scheduler/step-plan.ts'
 import {
   alignedRows,
+  chunkAttentionCost,
   mostStackedRows,
   sharedAttentionCost,
   singleAttentionCost,
@@ -19,7 +21,14 @@ const machine: AttentionMachine = {
   headDim: 64,
   maxGatheredTokens: 65_536,
 }
-const rules: AttentionRules = { machine, sharing: 'auto', spans: true, unpacks: false, keepsOrder: false }
+const rules: AttentionRules = {
+  machine,
+  sharing: 'auto',
+  spans: true,
+  stacks: true,
+  unpacks: false,
+  keepsOrder: false,
+}
 const run = (slot: number, length: number): SlotRun => ({ slot, length })
 
 const entry = (numTokens = 1): PlanEntry => ({
@@ -65,7 +74,8 @@ describe('the plan of attention', () => {
   })
 
   it('reads the quantised KV of long chunks as floats, as far as there is room', () => {
-    const unpacking = { ...rules, unpacks: true, machine: { ...machine, maxGatheredTokens: 1000 } }
+    const small = { ...machine, maxGatheredTokens: 1000 }
+    const unpacking = { ...rules, unpacks: true, stacks: false, machine: small }
     const paths = (lengths: number[], numTokens: number) =>
       planAttention(
         lengths.map(() => entry(numTokens)),
@@ -77,6 +87,26 @@ describe('the plan of attention', () => {
     expect(paths([1001], 64)).toEqual(['direct'])
     const six = ['floats', 'floats', 'floats', 'floats', 'direct', 'floats']
     expect(paths([900, 900, 900, 900, 900, 400], 64)).toEqual(six)
+  })
+
+  it('stacks the queries of short chunks over long contexts', () => {
+    const unitOf = (numTokens: number, position: number, changed: Partial<AttentionRules> = {}) => {
+      const chunk = { ...entry(numTokens), position }
+      const own = { ...rules, ...changed }
+      const unit = planAttention([chunk], [[run(0, position + numTokens)]], own).units[0]
+      return unit?.kind === 'single' ? unit : undefined
+    }
+    for (const numTokens of [16, 32, 63]) {
+      const { numStackedRows } = unitOf(numTokens, 4000)!
+      expect(numStackedRows).toBeGreaterThanOrEqual(7 * numTokens)
+      expect(unitOf(numTokens, 4000, { stacks: false })?.numStackedRows).toBe(0)
+    }
+    expect(unitOf(1, 4000)?.numStackedRows, 'a decode is one row').toBe(0)
+    expect(unitOf(16, 0)?.numStackedRows, 'hardly any keys').toBe(0)
+    expect(unitOf(2, 4000)?.numStackedRows, 'hardly any rows').toBe(0)
+    expect(unitOf(16, 4000, { unpacks: true })).toMatchObject({ path: 'floats' })
+    const noRoom = { unpacks: true, machine: { ...machine, maxGatheredTokens: 4000 } }
+    expect(unitOf(16, 4000, noRoom), 'quantised').toMatchObject({ path: 'direct', numStackedRows: 0 })
   })
 
   it('reads near extents as one span and gathers far ones', () => {
@@ -118,6 +148,21 @@ describe('the cost of attention', () => {
     const small = { ...machine, maxGatheredTokens: 1000 }
     expect(sharedAttentionCost(small, { numSharedTokens: 900, tails: [100, 1] }).fits).toBe(false)
     expect(sharedAttentionCost(small, { numSharedTokens: 899, tails: [100, 1] }).fits).toBe(true)
+  })
+
+  it('of a chunk is never more stacked than plain, in rows that there is room for', () => {
+    fc.assert(
+      fc.property(machines, fc.integer({ min: 2, max: 512 }), fc.nat(8000), (shape, numTokens, position) => {
+        const own = { ...shape, numHeads: shape.numKvHeads * shape.groupSize, maxGatheredTokens: 1e6 }
+        const { numRows, cost } = chunkAttentionCost(own, position, numTokens)
+        expect(numRows).toBeLessThanOrEqual(mostStackedRows(own, 512))
+        if (numRows > 0) expect(numRows).toBeGreaterThanOrEqual(numTokens * shape.groupSize)
+        if (numTokens < 64)
+          expect(cost).toBeLessThanOrEqual(
+            (own.numHeads * keysAttended(position, numTokens)) / own.numThreads,
+          )
+      }),
+    )
   })
 
   it('grows with the length of what is shared far slower together than alone', () => {

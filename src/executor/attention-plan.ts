@@ -7,6 +7,7 @@ import type { SharedAttentionMode } from './executor-options.ts'
 import type { SlotRun } from './kv-view.ts'
 import { coveringRun, findSharedGroups, lengthOf, type SharedGroup } from './shared-groups.ts'
 import {
+  chunkAttentionCost,
   sharedAttentionCost,
   singleAttentionCost,
   tileRows,
@@ -18,6 +19,8 @@ export interface SingleUnit {
   readonly path: 'direct' | 'span' | 'gather' | 'floats'
   readonly numTokens: number
   readonly numExtents: number
+  /** Rows of stacked queries a KV head, with those that only pad; 0: rows are as they are. */
+  readonly numStackedRows: number
 }
 
 export interface SharedUnit {
@@ -42,6 +45,8 @@ export interface AttentionRules {
   readonly sharing: SharedAttentionMode
   /** Whether masked spans may be read. */
   readonly spans: boolean
+  /** Whether the queries of a chunk may be stacked where that pays. */
+  readonly stacks: boolean
   /**
    * Whether long chunks read their KV as floats: the tiled kernel takes no quantised KV, and the row-wise one is several
    * times slower.
@@ -116,18 +121,26 @@ function tailsOf({ members, numSharedTokens }: SharedGroup, runs: readonly (read
 const maskedKeysPerCopiedKey = 1.5
 
 function singleUnit(
-  { tokens }: PlanEntry,
+  { tokens, position }: PlanEntry,
   runs: readonly SlotRun[],
   rules: AttentionRules,
   room: number,
 ): SingleUnit {
-  const unit = { kind: 'single', numTokens: tokens.length } as const
-  const fits = lengthOf(runs) <= Math.min(room, rules.machine.maxGatheredTokens)
-  if (rules.unpacks && fits && tokens.length >= tileRows) return { ...unit, path: 'floats', numExtents: 1 }
-  if (runs.length <= 1) return { ...unit, path: 'direct', numExtents: 1 }
+  const numTokens = tokens.length
   const length = lengthOf(runs)
+  const mayStack = rules.stacks && numTokens > 1
+  const numStackedRows = mayStack ? chunkAttentionCost(rules.machine, position, numTokens).numRows : 0
+  const unit = { kind: 'single' as const, numTokens, numStackedRows }
+  if (rules.unpacks) {
+    const fits = length <= Math.min(room, rules.machine.maxGatheredTokens)
+    const isTiled = numTokens >= tileRows || numStackedRows > 0
+    if (fits && isTiled) return { ...unit, path: 'floats', numExtents: 1 }
+    // The tiled kernel would find quantised KV and go row by row.
+    unit.numStackedRows = 0
+  }
+  if (runs.length <= 1) return { ...unit, path: 'direct', numExtents: 1 }
   const numMasked = coveringRun(runs).length - length
-  const mayBeSpan = rules.spans && tokens.length === 1 && (!rules.keepsOrder || isAscending(runs))
+  const mayBeSpan = rules.spans && numTokens === 1 && (!rules.keepsOrder || isAscending(runs))
   if (mayBeSpan && numMasked <= length * maskedKeysPerCopiedKey)
     return { ...unit, path: 'span', numExtents: 1 }
   return { ...unit, path: 'gather', numExtents: runs.length }

@@ -74,7 +74,7 @@ async function createGgmlExecutor(
 /** Tokens gathered for a group at most; room for them is set aside, but takes memory only once it is used. */
 const mostGatheredTokens = 65_536
 
-/** The shared and the spanning path were measured on the CPU; a device keeps to gathering. */
+/** The shared, the stacked and the spanning path were measured on the CPU; a device keeps to gathering. */
 function attentionRules(
   options: GgmlExecutorOptions,
   { hyperparameters }: ModelSpec,
@@ -87,6 +87,7 @@ function attentionRules(
   return {
     machine: { numThreads, numHeads, numKvHeads, headDim, maxGatheredTokens },
     sharing: mayRegroup ? (options.sharedAttention ?? 'auto') : 'never',
+    stacks: mayRegroup && options.stackedChunks !== false,
     unpacks: mayRegroup && isQuantised,
     spans: isCpu,
     keepsOrder: options.batchInvariant,

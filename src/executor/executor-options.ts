@@ -24,6 +24,8 @@ export interface GgmlExecutorOptions {
    * `batchInvariant`, as it would change bits, nor on devices.
    */
   readonly sharedAttention?: SharedAttentionMode
+  /** Whether chunks of prompts stack their queries where that pays; undefined: yes. Never where nobody may attend together. */
+  readonly stackedChunks?: boolean
   /** Logits that do not depend on what else is in the step, where the kernels allow it. */
   readonly batchInvariant: boolean
   readonly maxNumSeqs: number

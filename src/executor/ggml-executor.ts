@@ -162,7 +162,8 @@ function computeBytes({ model, info, maxRows, maxOutputs, attention }: GgmlExecu
   const qkvWidth = h.headDim * (h.numHeads + 2 * h.numKvHeads)
   const rowFloats = 8 * h.embeddingLength + 7 * qkvWidth + 4 * h.feedForwardLength
   const outputFloats = 2 * info.vocabSize + rowFloats
-  const stackedRows = attention.sharing !== 'never' ? mostStackedRows(attention.machine, maxOutputs) : 0
+  const mostStacked = attention.stacks ? maxRows : attention.sharing === 'never' ? 0 : maxOutputs
+  const stackedRows = mostStacked > 0 ? mostStackedRows(attention.machine, mostStacked) : 0
   const stackedFloats = 2 * h.headDim * h.numKvHeads * stackedRows
   return 4 * (rowFloats * maxRows + outputFloats * maxOutputs + stackedFloats) + 2 ** 20
 }

@@ -12,9 +12,8 @@ import type { AttentionNodes, StepPart } from './attention-nodes.ts'
 import type { SharedUnit } from './attention-plan.ts'
 import { GatheredKv } from './gathered-kv.ts'
 import { copySlots, lengthOf } from './shared-groups.ts'
+import { attendStacked } from './stacked-attention.ts'
 import type { GraphEnvironment } from './step-graph.ts'
-
-type Strides = readonly [sequence: number, query: number, kvHead: number]
 
 export class SharedAttention implements AttentionNodes<SharedUnit> {
   readonly #builder: GraphBuilder
@@ -34,29 +33,14 @@ export class SharedAttention implements AttentionNodes<SharedUnit> {
   }
 
   addLayer(rows: ProjectedRows, attended: Pointer): void {
-    const builder = this.#builder
-    const { model } = this.#environment
-    const { headDim, numHeads, numKvHeads, attentionScale } = model.hyperparameters
-    const { numRows } = this.#unit
-    const { k, v } = this.#kv.addLayer(rows.layer)
-    const mark = builder.arena.mark()
-
-    const head = headDim * 4
-    const groupSize = numHeads / numKvHeads
-    const queries = builder.tensor(ggmlType.f32, headDim, numRows * numKvHeads)
-    this.#copyHeads(
-      this.#heads(rows.q, [rows.qRowBytes, head, groupSize * head], this.#firstRow * rows.qRowBytes),
-      this.#heads(queries, [groupSize * head, head, numRows * head], 0),
-    )
-    const stacked = builder.view3d(queries, [headDim, numRows, numKvHeads], [head, numRows * head], 0)
-    const address = builder.arena.take(head * numKvHeads * numRows)
-    const result = builder.attention(stacked, k, v, this.#mask, attentionScale, address)
-    const rowBytes = head * numHeads
-    this.#copyHeads(
-      this.#heads(result, [groupSize * numKvHeads * head, numKvHeads * head, head], 0),
-      this.#heads(attended, [rowBytes, head, groupSize * head], this.#firstRow * rowBytes),
-    )
-    builder.arena.reset(mark)
+    const { numSequences, numRows } = this.#unit
+    attendStacked(this.#builder, this.#environment, rows, attended, {
+      firstRow: this.#firstRow,
+      numTokens: numSequences,
+      numRows,
+      ...this.#kv.addLayer(rows.layer),
+      mask: this.#mask,
+    })
   }
 
   maskElements(part: StepPart<SharedUnit>): number {
@@ -80,17 +64,6 @@ export class SharedAttention implements AttentionNodes<SharedUnit> {
     context.setShape2d(this.#mask, numKeys, this.#unit.numRows, 2)
     context.setData(this.#mask, mask)
     this.#kv.patch(slots, numKeys)
-  }
-
-  /** [headDim, sequences, queries of a KV head, KV heads] of rows that are kept in another order. */
-  #heads(source: Pointer, strides: Strides, offset: number): Pointer {
-    const { headDim, numHeads, numKvHeads } = this.#environment.model.hyperparameters
-    const shape = [headDim, this.#unit.numSequences, numHeads / numKvHeads, numKvHeads] as const
-    return this.#builder.view4d(source, shape, strides, offset)
-  }
-
-  #copyHeads(source: Pointer, target: Pointer): void {
-    this.#builder.copy(source, target, this.#environment.compute.buffer)
   }
 }
 

@@ -13,6 +13,7 @@ import type { SingleUnit } from './attention-plan.ts'
 import { GatheredKv } from './gathered-kv.ts'
 import { KvView, type SlotRun } from './kv-view.ts'
 import { copySlots, coveringRun, lengthOf } from './shared-groups.ts'
+import { attendStacked } from './stacked-attention.ts'
 import type { GraphEnvironment } from './step-graph.ts'
 
 export class SingleAttention implements AttentionNodes<SingleUnit> {
@@ -23,6 +24,7 @@ export class SingleAttention implements AttentionNodes<SingleUnit> {
   readonly #view: KvView | GatheredKv
   /** Undefined where a single row sees all there is. */
   readonly #mask: Pointer | undefined
+  readonly #numMaskRows: number
 
   constructor(builder: GraphBuilder, environment: GraphEnvironment, unit: SingleUnit, firstRow: number) {
     this.#builder = builder
@@ -36,10 +38,27 @@ export class SingleAttention implements AttentionNodes<SingleUnit> {
         ? new GatheredKv(builder, environment)
         : new KvView(builder, environment.pool, heads, numExtents, unit.path === 'span')
     const isMasked = unit.numTokens > 1 || unit.path === 'span'
-    this.#mask = isMasked ? builder.tensor(ggmlType.f16, 1, unit.numTokens, 0) : undefined
+    this.#numMaskRows = unit.numStackedRows > 0 ? unit.numStackedRows : unit.numTokens
+    this.#mask = isMasked ? builder.tensor(ggmlType.f16, 1, this.#numMaskRows, 0) : undefined
   }
 
   addLayer(rows: ProjectedRows, attended: Pointer): void {
+    if (this.#unit.numStackedRows > 0) this.#addStacked(rows, attended)
+    else this.#addPlain(rows, attended)
+  }
+
+  #addStacked(rows: ProjectedRows, attended: Pointer): void {
+    const { numTokens, numStackedRows } = this.#unit
+    attendStacked(this.#builder, this.#environment, rows, attended, {
+      firstRow: this.#firstRow,
+      numTokens,
+      numRows: numStackedRows,
+      ...this.#view.addLayer(rows.layer),
+      mask: this.#mask ?? 0,
+    })
+  }
+
+  #addPlain(rows: ProjectedRows, attended: Pointer): void {
     const { headDim, numHeads, numKvHeads, attentionScale } = this.#environment.model.hyperparameters
     const headBytes = headDim * 4
     const { k, v } = this.#view.addLayer(rows.layer)
@@ -67,7 +86,7 @@ export class SingleAttention implements AttentionNodes<SingleUnit> {
   maskElements({ entries: [entry], runs: [runs] }: StepPart<SingleUnit>): number {
     if (this.#mask === undefined || entry === undefined || runs === undefined) return 0
     if (this.#unit.path === 'span') return coveringRun(runs).length
-    return entry.tokens.length * (entry.position + entry.tokens.length)
+    return this.#numMaskRows * (entry.position + entry.tokens.length)
   }
 
   patch({ entries: [entry], runs: [runs] }: StepPart<SingleUnit>): void {
@@ -76,13 +95,20 @@ export class SingleAttention implements AttentionNodes<SingleUnit> {
     this.#patchKv(covering === undefined ? runs : [covering])
     if (this.#mask === undefined) return
     const { inputs } = this.#environment
-    const numTokens = entry.tokens.length
-    const numKeys = covering?.length ?? entry.position + numTokens
+    const numKeys = covering?.length ?? entry.position + entry.tokens.length
     const address =
-      covering === undefined ? inputs.causalMask(entry.position, numTokens) : inputs.spanMask(covering, runs)
-    this.#builder.context.setShape2d(this.#mask, numKeys, numTokens, 2)
+      covering === undefined ? this.#causalMask(entry.position) : inputs.spanMask(covering, runs)
+    this.#builder.context.setShape2d(this.#mask, numKeys, this.#numMaskRows, 2)
     this.#builder.point(this.#mask, address, inputs.maskBuffer)
-    inputs.uploadMask(this.#mask, address, numKeys * numTokens)
+    inputs.uploadMask(this.#mask, address, numKeys * this.#numMaskRows)
+  }
+
+  #causalMask(position: number): Pointer {
+    const { inputs, model } = this.#environment
+    const { numTokens, numStackedRows } = this.#unit
+    const { numHeads, numKvHeads } = model.hyperparameters
+    const rowsPerToken = numStackedRows > 0 ? numHeads / numKvHeads : 1
+    return inputs.causalMask({ position, numTokens, rowsPerToken, numRows: this.#numMaskRows })
   }
 
   #patchKv(runs: readonly SlotRun[]): void {

@@ -18,6 +18,7 @@ import type { KvPool } from './kv-pool.ts'
 import type { SlotRun } from './kv-view.ts'
 import { SharedAttention } from './shared-attention.ts'
 import { SingleAttention } from './single-attention.ts'
+import { numStackedNodes } from './stacked-attention.ts'
 import type { InputArray, StepInputs } from './step-inputs.ts'
 import type { MassKind, MassReduction, StepShape } from './step-shape.ts'
 
@@ -259,8 +260,9 @@ function partsOf(
 /** An upper bound of tensors (nodes, leaves and views) in the graph. */
 function countNodes(numLayers: number, { units }: StepShape): number {
   const perLayer = units.reduce((sum, unit) => {
-    if (unit.kind === 'shared') return sum + 16
-    return sum + 6 + (unit.path === 'gather' ? 6 * unit.numExtents : 0)
+    if (unit.kind === 'shared') return sum + numStackedNodes + 6
+    const stacking = unit.numStackedRows > 0 ? numStackedNodes : 0
+    return sum + 6 + stacking + (unit.path === 'gather' ? 6 * unit.numExtents : 0)
   }, 56)
   return numLayers * perLayer + 2 * units.length + 32
 }

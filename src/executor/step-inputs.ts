@@ -23,6 +23,13 @@ export interface InputArray<Values extends Int32Array | Float32Array = Int32Arra
 /** How many log-sum-exps a row may ask for. */
 const maxReductions = 2
 
+export interface CausalMask {
+  readonly position: number
+  readonly numTokens: number
+  readonly rowsPerToken: number
+  readonly numRows: number
+}
+
 export interface TailsMask {
   readonly numKeys: number
   readonly numRows: number
@@ -71,16 +78,22 @@ export class StepInputs {
     this.#maskPlace = this.#placeFor(this.#mask)
   }
 
-  /** The mask [numKeys, numTokens] of a chunk: row i sees the keys up to `position + i`. Returns its address. */
-  causalMask(position: number, numTokens: number): Pointer {
+  /**
+   * The mask [numKeys, numRows] of a chunk, whose tokens have `rowsPerToken` rows each: token i sees the keys up to
+   * `position + i`; rows that only pad see nothing. Returns its address.
+   */
+  causalMask({ position, numTokens, rowsPerToken, numRows }: CausalMask): Pointer {
     const start = this.#maskUsed
     const numKeys = position + numTokens
-    for (let row = 0; row < numTokens; row++) {
+    const used = numTokens * rowsPerToken
+    for (let row = 0; row < used; row++) {
       const at = start + row * numKeys
-      this.#mask.fill(halfZero, at, at + position + row + 1)
-      this.#mask.fill(halfMinusInfinity, at + position + row + 1, at + numKeys)
+      const seen = position + Math.floor(row / rowsPerToken) + 1
+      this.#mask.fill(halfZero, at, at + seen)
+      this.#mask.fill(halfMinusInfinity, at + seen, at + numKeys)
     }
-    this.#maskUsed += numKeys * numTokens
+    this.#maskUsed += numKeys * numRows
+    this.#mask.fill(halfMinusInfinity, start + numKeys * used, this.#maskUsed)
     return this.#maskPlace.address + start * 2
   }
 

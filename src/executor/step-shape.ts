@@ -71,7 +71,7 @@ export function shapeOf(
 
 function unitKey(unit: AttentionUnit): string {
   if (unit.kind === 'shared') return `shared ${unit.numSequences}.${unit.numRows}`
-  return `${unit.numTokens}.${unit.numExtents}.${unit.path}`
+  return `${unit.numTokens}.${unit.numExtents}.${unit.path}.${unit.numStackedRows}`
 }
 
 const none: readonly number[] = []
