@@ -79,6 +79,10 @@ export class ChildProcessClient implements EngineClient {
     this.#planFlush()
   }
 
+  noteToolCall(id: RequestId, tool: string): void {
+    if (this.status.state === 'ready') this.#child?.send({ type: 'tool-call', id, tool })
+  }
+
   async close(): Promise<void> {
     this.#state.becomeClosed()
     this.#abandon()

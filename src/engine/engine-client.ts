@@ -19,6 +19,11 @@ export interface EngineClient {
   submit(request: GenerationRequest, listener: SequenceListener): void
   /** Takes effect at the next step; the blocks are free then. Unknown ids are ignored. */
   cancel(id: RequestId): void
+  /**
+   * The sequence's answer ends, or has just ended, in a call of this tool: says how long its program will pause.
+   * Unknown ids are ignored.
+   */
+  noteToolCall(id: RequestId, tool: string): void
   /** The newest statistics the engine sent; undefined before its first step. */
   readonly stats: EngineStats | undefined
   /** Called with each step's statistics, once a step. Returns the way to stop listening. */

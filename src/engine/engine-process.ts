@@ -25,6 +25,9 @@ process.on('message', (message: ToEngine) => {
     case 'cancel':
       loop?.cancel(message.ids)
       return
+    case 'tool-call':
+      loop?.noteToolCall(message.id, message.tool)
+      return
     case 'close':
       if (loop === undefined) process.exit(0)
       loop.close()

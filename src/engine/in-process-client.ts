@@ -56,6 +56,10 @@ export class InProcessClient implements EngineClient {
     queueMicrotask(() => this.#state.ledger.end(id, undefined))
   }
 
+  noteToolCall(id: RequestId, tool: string): void {
+    this.#host?.loop.noteToolCall(id, tool)
+  }
+
   /** @throws {InvariantError} when the engine's books disagree. */
   async checkInvariants(): Promise<void> {
     await this.ready()

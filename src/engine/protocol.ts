@@ -13,6 +13,7 @@ export type ToEngine =
   | { readonly type: 'start'; readonly options: EngineOptions }
   | { readonly type: 'submit'; readonly requests: readonly GenerationRequest[] }
   | { readonly type: 'cancel'; readonly ids: readonly RequestId[] }
+  | { readonly type: 'tool-call'; readonly id: RequestId; readonly tool: string }
   | { readonly type: 'close' }
 
 export type FromEngine =

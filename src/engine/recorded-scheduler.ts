@@ -81,6 +81,11 @@ export class RecordedScheduler implements StepScheduler {
     this.#scheduler.cancel(id)
   }
 
+  noteToolCall(id: RequestId, tool: string): void {
+    this.#sink.write({ toolCall: id, tool: this.#secret.hideName(tool) })
+    this.#scheduler.noteToolCall(id, tool)
+  }
+
   takeFinished(): readonly SequenceResult[] {
     const finished = this.#scheduler.takeFinished()
     for (const { sequence } of finished) this.#chains.delete(sequence.request.id)

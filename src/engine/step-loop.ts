@@ -62,6 +62,12 @@ export class StepLoop {
     this.#post(() => ids.forEach((id) => this.#parts.scheduler.cancel(id)))
   }
 
+  /** A sequence's answer ends, or has ended, in a call of this tool. */
+  noteToolCall(id: RequestId, tool: string): void {
+    // Nothing to wake up for: it decides what is evicted.
+    this.#inbox.push(() => this.#parts.scheduler.noteToolCall(id, tool))
+  }
+
   /** Lets `run` return once the step under way is over; what is unfinished stays so. */
   close(): void {
     this.#isClosed = true

@@ -189,6 +189,12 @@ export class BlockSwapper {
     return recompute === undefined || tiers.readMicros(found) < recompute ? found : undefined
   }
 
+  /** What it costs to write blocks out and to read them back, in microseconds; Infinity when no tier takes any. */
+  reloadMicros(numBlocks: number): number {
+    const { tiers } = this.#parts
+    return tiers.isReadOnly ? Infinity : tiers.roundTripMicros(numBlocks)
+  }
+
   /** Begins to bring blocks back for a sequence; they and those of the hit stay until `release`. */
   bringBack({ id, keys, reason }: Bringing, hit: PrefixHit, found: TierHit): boolean {
     const { pool, cache, tiers } = this.#parts

@@ -33,6 +33,15 @@ export class EvictionQueue {
     this.#priorities[block] = priority
   }
 
+  /** As `setPriority`, also for a block in the queue. */
+  change(block: number, priority: number): void {
+    this.#priorities[block] = priority
+    const place = this.#places[block]!
+    if (place === outside) return
+    this.#siftUp(block, place)
+    this.#siftDown(block, this.#places[block]!)
+  }
+
   has(block: number): boolean {
     return this.#places[block] !== outside
   }

@@ -11,6 +11,7 @@ import type { TierHit } from './kv-tiers.ts'
 import { noHit, PrefixCache, type PrefixHit } from './prefix-cache.ts'
 import { PrefixHasher } from './prefix-hasher.ts'
 import { PrefixKeys } from './prefix-keys.ts'
+import { ReleasedPath } from './released-path.ts'
 import type { TransferReason } from './transfer.ts'
 
 export interface KvCacheSize {
@@ -332,6 +333,18 @@ export class KvCacheManager {
       if (this.#cache === undefined) this.#pool.release(extent)
       else for (const block of blocksOf(extent)) this.#letGo(block, index++, holding)
     }
+  }
+
+  /** As `free`, for a sequence that may be continued: undefined when nothing of it is cached. */
+  release(sequenceId: SequenceId): ReleasedPath | undefined {
+    const table = this.#holdings.get(sequenceId)?.table
+    this.free(sequenceId)
+    if (this.#cache === undefined || table === undefined) return undefined
+    const blocks = table.extents.flatMap((extent) => [...blocksOf(extent)])
+    // Behind the last one that can be found there is only room to grow.
+    const numKept = blocks.findLastIndex((block) => this.#pool.stateOf(block) === 'cached') + 1
+    const release = { step: this.#step, blockSize: this.blockSize }
+    return numKept === 0 ? undefined : new ReleasedPath(this.#cache, blocks.slice(0, numKept), release)
   }
 
   /** As `free`, but nothing that only this sequence used can be found again: its content is in doubt. */

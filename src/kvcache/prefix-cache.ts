@@ -212,6 +212,33 @@ export class PrefixCache {
     return block !== undefined
   }
 
+  /** What decides when a block goes: the lowest goes first. 0 for a block that nobody let go of. */
+  worthOf(block: number): number {
+    return this.#queue.priorityOf(block)
+  }
+
+  /** It can be found, and nobody uses it. */
+  isCached(block: BlockId): boolean {
+    return this.#pool.stateOf(block) === 'cached'
+  }
+
+  /** How often somebody came back for a block. */
+  reusesOf(block: number): number {
+    return this.#numReuses[block]!
+  }
+
+  setWorth(block: number, worth: number): void {
+    this.#queue.change(block, worth)
+  }
+
+  /** Makes a block worth at least what it would be if it were let go of so. Returns what it is worth then. */
+  raise(block: number, release: Release): number {
+    const use = { ...release, numReuses: this.#numReuses[block]! }
+    const worth = Math.max(this.worthOf(block), this.#policy.priorityOf(use))
+    this.setWorth(block, worth)
+    return worth
+  }
+
   /** The key of a full block lies in `words` at `keyOffset`; undefined for a block that has none. */
   keyOffset(block: BlockId): number | undefined {
     return this.#index.has(block) ? wordsPerKey * block : undefined

@@ -9,6 +9,11 @@ import type { WaitingQueue } from './waiting-queue.ts'
  */
 export interface SchedulingPolicy {
   readonly name: string
+  /**
+   * Programs matter to it: requests that continue a finished one are found to belong to its program, and the KV of
+   * programs that pause is worth more for a time.
+   */
+  readonly knowsPrograms?: boolean
   /** The queue, empty, that the one scheduler of this policy keeps its waiting sequences in. Called once. */
   createQueue(): WaitingQueue
   /**

@@ -20,6 +20,7 @@ import { namespaceOf, tooLong, type Admission } from './admission.ts'
 import type { SchedulingPolicy, Served } from './policy.ts'
 import { PlanDraft } from './plan-draft.ts'
 import { isBeingComputed } from './prefix-sharing.ts'
+import { ProgramBook } from './programs/program-book.ts'
 import { Room } from './room.ts'
 import { dropFinished, Sequence, type SequenceView } from './sequence.ts'
 import type { BlockCopy, PlanEntry, StepPlan } from './step-plan.ts'
@@ -77,6 +78,7 @@ export class Scheduler {
   readonly #sequences = new Map<RequestId, Sequence>()
   readonly #waiting: WaitingQueue
   readonly #swapIns: SwapIns
+  readonly #programs: ProgramBook | undefined
   /** In order of admission. Each has blocks for all its tokens, except perhaps the one sampled last. */
   readonly #running: Sequence[] = []
   #finishedOutside: SequenceResult[] = []
@@ -100,6 +102,7 @@ export class Scheduler {
     this.#endTokenIds = new Set(config.endTokenIds)
     this.#waiting = policy.createQueue()
     this.#swapIns = new SwapIns(kv, this.#waiting)
+    this.#programs = policy.knowsPrograms === true ? new ProgramBook(kv) : undefined
     if (kv.swapper !== undefined) kv.swapper.recomputeTime = this.#budget.learnPrefillTime()
   }
 
@@ -142,6 +145,7 @@ export class Scheduler {
     const id = toSequenceId(this.#nextSequence++)
     const sequence = new Sequence(id, request, maxLength, this.#stopTokensOf(request))
     sequence.keys = this.#kv.createKeys(namespaceOf(request), sequence.tokens)
+    this.#programs?.add(sequence)
     this.#sequences.set(request.id, sequence)
     this.#waiting.add(sequence)
     // One that continues elsewhere's work may be complete already.
@@ -156,6 +160,11 @@ export class Scheduler {
     if (sequence === undefined) return
     if (sequence.isInFlight) sequence.isCancelled = true
     else this.#finishOutside(sequence, 'cancelled')
+  }
+
+  /** The turn ends, or has just ended, in a call of this tool. Unknown ids are ignored in the end. */
+  noteToolCall(id: RequestId, tool: string): void {
+    this.#programs?.noteToolCall(id, tool)
   }
 
   /** Hands out each result once. */
@@ -178,6 +187,7 @@ export class Scheduler {
 
   schedule(now: Micros): StepPlan | undefined {
     invariant(this.#inFlight === undefined, 'one step at a time')
+    this.#programs?.begin(now)
     this.#budget.begin(this.#policy.stepTarget?.(this.#running))
     const preempted = this.#growRunning()
     // What a preemption has just freed is for those that run on.
@@ -219,7 +229,10 @@ export class Scheduler {
   ): readonly SequenceResult[] {
     invariant(plan === this.#inFlight, 'update() belongs to the last schedule()')
     this.#inFlight = undefined
-    if (stepMicros !== undefined) this.#budget.observe(this.#work, stepMicros)
+    if (stepMicros !== undefined) {
+      this.#budget.observe(this.#work, stepMicros)
+      this.#programs?.observe(this.#work, stepMicros)
+    }
     const results: SequenceResult[] = []
     const served: Served[] = []
     const isServiceNoted = this.#policy.onStepEnd !== undefined
@@ -406,6 +419,7 @@ export class Scheduler {
     sequence.status = 'running'
     sequence.firstScheduledAt ??= now
     this.#running.push(sequence)
+    this.#programs?.admit(sequence)
     this.#policy.onAdmitted?.(sequence)
   }
 
@@ -438,7 +452,8 @@ export class Scheduler {
   #finish(sequence: Sequence, reason: FinishReason, tokenId: number | undefined): SequenceResult {
     sequence.status = 'finished'
     this.#kv.noteTail(sequence.id, sequence.numComputedTokens)
-    this.#kv.free(sequence.id)
+    if (this.#programs === undefined) this.#kv.free(sequence.id)
+    else this.#programs.end(sequence, reason, this.#waitReason === 'memory')
     this.#sequences.delete(sequence.request.id)
     return { sequence, tokenId, finish: reason }
   }

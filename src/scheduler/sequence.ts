@@ -32,7 +32,8 @@ export interface SequenceView {
  */
 export class Sequence implements SequenceView {
   readonly id: SequenceId
-  readonly request: GenerationRequest
+  /** Changes before it waits only, when it turns out to belong to a program. */
+  request: GenerationRequest
   readonly tokens: number[]
   /** Upper bound of `tokens.length`. */
   readonly maxLength: number

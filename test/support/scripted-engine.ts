@@ -37,6 +37,7 @@ export class ScriptedEngine implements EngineClient {
   status: EngineStatus = { state: 'ready' }
   stats: EngineStats | undefined
   readonly requests: GenerationRequest[] = []
+  readonly toolCalls: { readonly id: RequestId; readonly tool: string }[] = []
   /** Sequences that ended because somebody cancelled them. */
   numCancelled = 0
   readonly #options: ScriptedEngineOptions
@@ -73,6 +74,10 @@ export class ScriptedEngine implements EngineClient {
       numThreads: 1,
       pid: process.pid,
     })
+  }
+
+  noteToolCall(id: RequestId, tool: string): void {
+    this.toolCalls.push({ id, tool })
   }
 
   submit(request: GenerationRequest, listener: SequenceListener): void {

@@ -28,6 +28,7 @@ export function fairSloProgram(options: PolicyOptions = {}): SchedulingPolicy {
     running.filter((each) => classes.classOf(each) === classes.classOf(as))
   return {
     name: 'fair+slo+program',
+    knowsPrograms: true,
     createQueue: () => classes.queue,
     pickVictim(running) {
       const loosest = classes.loosestOf(running)

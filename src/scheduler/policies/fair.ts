@@ -9,6 +9,7 @@ export function fair(options: PolicyOptions = {}): SchedulingPolicy {
   const order = new TenantOrder(options, undefined)
   return {
     name: 'fair',
+    knowsPrograms: true,
     createQueue: () => order.queue,
     pickVictim: (running) => order.pickVictim(running),
     pickYielding: (next, running) => order.pickYielding(next, running),

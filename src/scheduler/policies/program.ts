@@ -14,6 +14,7 @@ const startOf = ({ request }: SequenceView): Micros => request.programStartedAt 
 export function program(): SchedulingPolicy {
   return {
     name: 'program',
+    knowsPrograms: true,
     createQueue: () => new HeapQueue((a, b) => startOf(a) - startOf(b)),
     pickVictim: (running) => running.reduce((last, each) => (startOf(each) >= startOf(last) ? each : last)),
   }

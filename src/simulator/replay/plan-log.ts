@@ -39,6 +39,7 @@ export type LoggedSample = number | 'stop' | 'failed'
 export type PlanLogLine =
   | { readonly add: LoggedRequest }
   | { readonly cancel: RequestId }
+  | { readonly toolCall: RequestId; readonly tool: string }
   | { readonly moves: string }
   | { readonly moved: TransferOutcome }
   | { readonly plan: string; readonly at: Micros }

@@ -75,6 +75,7 @@ export class PlanReplay {
     }
     if ('add' in line) this.#add(line.add)
     else if ('cancel' in line) this.scheduler.cancel(line.cancel)
+    else if ('toolCall' in line) this.scheduler.noteToolCall(line.toolCall, line.tool)
     else if ('moved' in line) this.scheduler.finishTransfer(line.moved)
     else this.#end(line)
     return undefined

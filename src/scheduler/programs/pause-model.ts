@@ -1,5 +1,5 @@
-import type { Micros } from '../core/units.ts'
-import { micros } from '../core/units.ts'
+import type { Micros } from '../../core/units.ts'
+import { micros } from '../../core/units.ts'
 
 /** What a program pauses for. */
 export interface Pause {
@@ -47,7 +47,7 @@ export class PauseModel {
   readonly #tools = new Map<string, Observed>()
   readonly #programs = new Map<string, Observed>()
 
-  /** A pause of this kind ended after `gap`. */
+  /** A pause of this kind ended after `gap`; Infinity: it never did, for the program had ended. */
   observe({ tool, program }: Pause, gap: Micros): void {
     note(this.#tools, toolKey(tool), gap, mostGapsOfTool)
     note(this.#programs, program, gap, mostGapsOfProgram)
@@ -60,7 +60,7 @@ export class PauseModel {
     let best = 0
     let leastCost = restore
     for (const { gap: candidate } of gaps) {
-      if (candidate > mostWorth) break
+      if (candidate > mostWorth || candidate === Infinity) break
       let cost = 0
       let weights = 0
       for (const { gap, weight } of gaps) {

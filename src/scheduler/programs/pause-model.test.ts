@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { micros } from '../core/units.ts'
+import { micros } from '../../core/units.ts'
 import { PauseModel, type Pause } from './pause-model.ts'
 
 const second = 1_000_000

@@ -1,0 +1,181 @@
+import type { FinishReason } from '../../core/request.ts'
+import { micros, type Micros, type RequestId, type SequenceId } from '../../core/units.ts'
+import type { KvCacheManager } from '../../kvcache/kv-cache-manager.ts'
+import type { ReleasedPath } from '../../kvcache/released-path.ts'
+import type { Sequence, SequenceView } from '../sequence.ts'
+import type { StepWork } from '../step-work.ts'
+import { PrefillPace } from './pace.ts'
+import { PauseModel } from './pause-model.ts'
+import { ProgramFinder } from './program-finder.ts'
+
+/** A program between two of its turns. */
+interface Paused {
+  readonly requestId: RequestId
+  readonly since: Micros
+  readonly numTokens: number
+  readonly path: ReleasedPath | undefined
+  tool: string | undefined
+  /** Until then its blocks are worth more; 0 when they are not. */
+  until: number
+}
+
+/** What the KV of a program that pauses counts in eviction, as a multiple of what is usual. */
+const pausedRetention = 16
+/** Of too many pauses the one that began first is forgotten. */
+const mostPaused = 1024
+/** Who has not come back by then is taken for ended. */
+const endless = 600_000_000
+const endlessGap = micros(Infinity)
+
+/**
+ * Programs: agents and conversations, whose turns come one after the other. It finds out which program a request
+ * belongs to, learns how long pauses are, and makes the KV of a program that pauses worth more in eviction for as long
+ * as that is predicted to pay (`PauseModel`), and from its return until it is admitted. Times are the scheduler's.
+ */
+export class ProgramBook {
+  readonly #kv: KvCacheManager
+  readonly #finder: ProgramFinder
+  readonly #pauses = new PauseModel()
+  readonly #pace = new PrefillPace()
+  readonly #paused = new Map<string, Paused>()
+  /** Sequences that have not ended, by program. */
+  readonly #numLive = new Map<string, number>()
+  /** What the tools of turns under way are called, as far as anybody said. */
+  readonly #tools = new Map<RequestId, string>()
+  /** Of programs that have come back, and wait. */
+  readonly #returning = new Map<SequenceId, ReleasedPath>()
+  /** When `begin` has something to do. */
+  #nextEnd = Infinity
+  #now: Micros = micros(0)
+  #isShort = false
+
+  constructor(kv: KvCacheManager) {
+    this.#kv = kv
+    this.#finder = new ProgramFinder(kv.blockSize)
+  }
+
+  /** Programs that are known to pause. */
+  get numPaused(): number {
+    return this.#paused.size
+  }
+
+  /** Before it waits: it may turn out to belong to a program. */
+  add(sequence: Sequence): void {
+    const { request, keys } = sequence
+    const { tenant, promptTokens } = request
+    if (request.program === undefined && keys !== undefined) {
+      const found = this.#finder.find(tenant, keys, promptTokens.length)
+      if (found !== undefined) sequence.request = { ...request, ...found }
+    }
+    const name = nameOf(tenant, sequence.request.program)
+    if (name === undefined) return
+    this.#numLive.set(name, (this.#numLive.get(name) ?? 0) + 1)
+    const paused = this.#paused.get(name)
+    if (paused === undefined) return
+    this.#paused.delete(name)
+    const gap = micros(Math.max(0, request.arrivedAt - paused.since))
+    this.#pauses.observe({ tool: paused.tool, program: name }, gap)
+    if (paused.path === undefined) return
+    paused.path.raise(pausedRetention)
+    this.#returning.set(sequence.id, paused.path)
+  }
+
+  /** It runs: its blocks are in use. */
+  admit({ id }: SequenceView): void {
+    const path = this.#returning.get(id)
+    if (path === undefined) return
+    this.#returning.delete(id)
+    path.lower()
+  }
+
+  /** The turn ends, or has just ended, in a call of this tool: says more about the pause than that there is one. */
+  noteToolCall(id: RequestId, tool: string): void {
+    for (const [name, paused] of this.#paused) {
+      if (paused.requestId !== id) continue
+      paused.tool = tool
+      this.#keep(name, paused)
+      return
+    }
+    this.#tools.set(id, tool)
+    if (this.#tools.size > mostPaused) this.#tools.delete(this.#tools.keys().next().value!)
+  }
+
+  /** A sequence ends, and gives back its blocks. */
+  end(sequence: SequenceView, reason: FinishReason, isShort: boolean): void {
+    const { id, request } = sequence
+    this.#isShort = isShort
+    this.admit(sequence)
+    const path = this.#kv.release(id)
+    const isOver = reason === 'stop' || reason === 'length'
+    const program = isOver ? this.#finder.note(sequence) : request.program
+    const tool = this.#tools.get(request.id)
+    this.#tools.delete(request.id)
+    const isLast = this.#leave(nameOf(request.tenant, request.program))
+    // Most requests that stand alone are not continued.
+    if (!isOver || !isLast || (request.program === undefined && tool === undefined)) return
+    const name = nameOf(request.tenant, program)
+    if (name === undefined) return
+    this.#paused.get(name)?.path?.lower()
+    this.#paused.delete(name)
+    const numTokens = sequence.tokens.length
+    const paused = { requestId: request.id, since: this.#now, numTokens, path, tool, until: 0 }
+    this.#paused.set(name, paused)
+    this.#keep(name, paused)
+    if (this.#paused.size > mostPaused) this.#forget(this.#paused.keys().next().value!)
+  }
+
+  /** Once a step, before it is planned. */
+  begin(now: Micros): void {
+    this.#now = now
+    if (now < this.#nextEnd) return
+    this.#nextEnd = Infinity
+    for (const [name, paused] of this.#paused) {
+      if (now >= paused.since + endless) this.#forget(name)
+      else if (now >= paused.until) {
+        paused.path?.lower()
+        this.#nextEnd = Math.min(this.#nextEnd, paused.since + endless)
+      } else this.#nextEnd = Math.min(this.#nextEnd, paused.until)
+    }
+  }
+
+  observe(work: StepWork, stepMicros: number): void {
+    this.#pace.observe(work, stepMicros)
+  }
+
+  /** As long as the model says that it pays. */
+  #keep(name: string, paused: Paused): void {
+    const { path, numTokens, since, tool } = paused
+    const recompute = this.#pace.predict(numTokens)
+    if (path === undefined || recompute === undefined) return
+    const reload = this.#kv.swapper?.reloadMicros(path.numBlocks) ?? Infinity
+    // While memory is short, holding a share of it holds back that share of the machine.
+    const share = path.numBlocks / this.#kv.numBlocks
+    const keepPerMicro = share * (this.#isShort ? 1 : this.#kv.usage)
+    const restore = Math.min(recompute, reload)
+    paused.until = since + this.#pauses.timeToLive({ tool, program: name }, { keepPerMicro, restore })
+    this.#nextEnd = Math.min(this.#nextEnd, Math.max(paused.until, since + 1))
+    if (paused.until > this.#now) path.raise(pausedRetention)
+    else path.lower()
+  }
+
+  #forget(name: string): void {
+    const { tool, path } = this.#paused.get(name)!
+    this.#paused.delete(name)
+    this.#pauses.observe({ tool, program: name }, endlessGap)
+    path?.lower()
+  }
+
+  /** True for the last one of its program. */
+  #leave(name: string | undefined): boolean {
+    if (name === undefined) return true
+    const numLeft = (this.#numLive.get(name) ?? 1) - 1
+    if (numLeft > 0) this.#numLive.set(name, numLeft)
+    else this.#numLive.delete(name)
+    return numLeft === 0
+  }
+}
+
+/** Of a tenant's program; undefined for a request that stands alone. */
+function nameOf(tenant: string, program: string | undefined): string | undefined {
+  return program === undefined ? undefined : `${tenant.length}:${tenant}${program}`
+}
