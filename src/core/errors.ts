@@ -20,6 +20,7 @@ export const errorTable = {
   ABORTED: { status: 499, type: 'server_error' },
   INTERNAL: { status: 500, type: 'server_error' },
   ENGINE_FAILED: { status: 500, type: 'server_error' },
+  STORAGE_FULL: { status: 507, type: 'server_error' },
   LOADING: { status: 503, type: 'server_error' },
   DRAINING: { status: 503, type: 'server_error' },
   INVALID_CONFIG: { status: 500, type: 'server_error' },
