@@ -1,6 +1,6 @@
 /** What every carrier of an engine shows and keeps: status, readiness, statistics, and who is unfinished. */
 import { ServingError, type ErrorCode } from '../core/errors.ts'
-import { emptyKvStats, withCountersOf } from '../kvcache/kv-stats.ts'
+import { withCountersOf } from '../kvcache/kv-stats.ts'
 import { withSwapsOf } from '../kvcache/swap-stats.ts'
 import type { EngineStatus, SequenceError } from './engine-client.ts'
 import { Ledger } from './ledger.ts'
@@ -23,8 +23,8 @@ export class ClientState {
   #announceFailure: (error: ServingError) => void = () => undefined
   #failure: ServingError | undefined
   readonly #stepListeners = new Set<(stats: EngineStats) => void>()
-  /** Counters of the engines before this one. */
-  #before: Before = { step: 0, numPreemptionsTotal: 0, kv: emptyKvStats, swap: undefined }
+  /** Counters of the engines before this one; undefined: it is the first. */
+  #before: Before | undefined
 
   constructor() {
     this.failed = new Promise((resolve) => {
@@ -85,14 +85,7 @@ export class ClientState {
       this.ledger.noteStarted(message.ids, message.at)
       return
     }
-    const { step, numPreemptionsTotal, kv, swap } = message.stats
-    this.stats = {
-      ...message.stats,
-      step: this.#before.step + step,
-      numPreemptionsTotal: this.#before.numPreemptionsTotal + numPreemptionsTotal,
-      kv: withCountersOf(kv, this.#before.kv),
-      swap: swap && withSwapsOf(swap, this.#before.swap),
-    }
+    this.stats = this.#before === undefined ? message.stats : added(message.stats, this.#before)
     this.ledger.deliver(message.updates)
     if (message.type === 'idle') return
     for (const listener of this.#stepListeners) listener(this.stats)
@@ -104,6 +97,16 @@ export class ClientState {
     this.#ready.reject(failure)
     this.ledger.endAll({ code: 'ENGINE_FAILED', message })
     return failure
+  }
+}
+
+function added(stats: EngineStats, before: Before): EngineStats {
+  return {
+    ...stats,
+    step: before.step + stats.step,
+    numPreemptionsTotal: before.numPreemptionsTotal + stats.numPreemptionsTotal,
+    kv: withCountersOf(stats.kv, before.kv),
+    swap: stats.swap && withSwapsOf(stats.swap, before.swap),
   }
 }
 

@@ -26,26 +26,31 @@ interface Live {
 
 export class SequenceSamplers {
   readonly #live = new Map<RequestId, Live>()
+  #numNotStarted = 0
 
   get size(): number {
     return this.#live.size
   }
 
   add({ id, sampling, promptTokens, outputTokens }: GenerationRequest): void {
+    this.#numNotStarted += 1
     this.#live.set(id, { sampler: createSampler(sampling, promptTokens, outputTokens), hasStarted: false })
   }
 
   delete(id: RequestId): void {
+    if (this.#live.get(id)?.hasStarted === false) this.#numNotStarted -= 1
     this.#live.delete(id)
   }
 
   /** Who is part of a step for the first time; each is told once. */
   takeStarting(plan: StepPlan): RequestId[] {
     const starting: RequestId[] = []
+    if (this.#numNotStarted === 0) return starting
     for (const { requestId } of plan.entries) {
       const live = this.#live.get(requestId)
       if (live === undefined || live.hasStarted) continue
       live.hasStarted = true
+      this.#numNotStarted -= 1
       starting.push(requestId)
     }
     return starting

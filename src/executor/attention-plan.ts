@@ -31,11 +31,20 @@ export interface SharedUnit {
   readonly numSharedTokens: number
 }
 
+/** What nearly all units are: one object, so that many are told apart from others quickly. */
+export const decodeInPlace: SingleUnit = {
+  kind: 'single',
+  path: 'direct',
+  numTokens: 1,
+  numExtents: 1,
+  numStackedRows: 0,
+}
+
 export type AttentionUnit = SingleUnit | SharedUnit
 
 export interface AttentionPlan {
-  /** Indices of the plan's entries in the order in which their rows are computed. */
-  readonly order: readonly number[]
+  /** Indices of the plan's entries in the order in which their rows are computed; undefined: as they are. */
+  readonly order: readonly number[] | undefined
   /** What attends, in that order. */
   readonly units: readonly AttentionUnit[]
 }
@@ -62,19 +71,24 @@ export function planAttention(
   rules: AttentionRules,
 ): AttentionPlan {
   const groups = rules.sharing === 'never' ? [] : groupsOf(entries, runs, rules)
+  let room = maxUnpackedRooms * rules.machine.maxGatheredTokens
+  const single = (index: number): SingleUnit => {
+    const own = runs[index] ?? []
+    const unit = singleUnit(entries[index] as PlanEntry, own, rules, room)
+    if (unit.path === 'floats') room -= lengthOf(own)
+    return unit
+  }
+  if (groups.length === 0) return { order: undefined, units: entries.map((_, index) => single(index)) }
   const grouped = new Set(groups.flatMap(({ members }) => members))
   const alone = entries.map((_, index) => index).filter((index) => !grouped.has(index))
   const shared = groups.map(({ members, numSharedTokens }): SharedUnit => {
     const { numRows } = sharedAttentionCost(rules.machine, tailsOf({ members, numSharedTokens }, runs))
     return { kind: 'shared', numSequences: members.length, numRows, numSharedTokens }
   })
-  let room = maxUnpackedRooms * rules.machine.maxGatheredTokens
-  const singles = alone.map((index) => {
-    const unit = singleUnit(entries[index] as PlanEntry, runs[index] ?? [], rules, room)
-    if (unit.path === 'floats') room -= lengthOf(runs[index] ?? [])
-    return unit
-  })
-  return { order: [...groups.flatMap(({ members }) => members), ...alone], units: [...shared, ...singles] }
+  return {
+    order: [...groups.flatMap(({ members }) => members), ...alone],
+    units: [...shared, ...alone.map(single)],
+  }
 }
 
 /** Groups of one step; each needs room for its list of slots. */
@@ -93,10 +107,14 @@ function groupsOf(
   { machine, sharing }: AttentionRules,
 ): SharedGroup[] {
   const decodes: number[] = []
-  entries.forEach(({ tokens }, index) => {
-    if (tokens.length === 1) decodes.push(index)
-  })
-  if (decodes.length < 2) return []
+  const firstSlots = new Set<number | undefined>()
+  for (let index = 0; index < entries.length; index++) {
+    if (entries[index]?.tokens.length !== 1) continue
+    decodes.push(index)
+    firstSlots.add(runs[index]?.[0]?.slot)
+  }
+  // Most steps: nobody begins like anybody else.
+  if (firstSlots.size === decodes.length) return []
   const saving = (group: SharedGroup): number => {
     const { cost, fits } = sharedAttentionCost(machine, tailsOf(group, runs))
     if (!fits) return 0
@@ -127,6 +145,7 @@ function singleUnit(
   room: number,
 ): SingleUnit {
   const numTokens = tokens.length
+  if (numTokens === 1 && runs.length <= 1) return decodeInPlace
   const length = lengthOf(runs)
   const mayStack = rules.stacks && numTokens > 1
   const numStackedRows = mayStack ? chunkAttentionCost(rules.machine, position, numTokens).numRows : 0

@@ -82,17 +82,23 @@ export class GgmlExecutor implements Executor {
     this.blocks.copy(plan.copies)
     const runs = plan.entries.map((entry) => slotRuns(entry, this.model.blockSize))
     const { order, units } = planAttention(plan.entries, runs, this.#parts.attention)
-    const ordered = { ...plan, entries: pick(plan.entries, order) }
-    const demands = demandsOf(ordered, pick(needs, order), this.model.vocabSize)
+    const ordered = order === undefined ? plan : { ...plan, entries: pick(plan.entries, order) }
+    const demands = demandsOf(ordered, order === undefined ? needs : pick(needs, order), this.model.vocabSize)
     const shape = shapeOf(ordered, demands, units, this.#parts.padRows)
     invariant(shape.numRows <= this.#parts.maxRows, `a step of ${shape.numRows} rows is too large`)
     const graph = this.#graphs.get(shape.key, () => new StepGraph(this.#environment, shape))
-    graph.fill({ plan: ordered, runs: pick(runs, order), units, reductions: demands.reductions })
+    graph.fill({
+      plan: ordered,
+      runs: order === undefined ? runs : pick(runs, order),
+      units,
+      reductions: demands.reductions,
+    })
     const builtAt = performance.now()
     await this.#environment.backend.compute(graph.graph)
     const computedAt = performance.now()
+    const rows = this.#rows(ordered, graph, demands.reductions)
     return {
-      rows: inPlanOrder(this.#rows(ordered, graph, demands.reductions), order),
+      rows: order === undefined ? rows : inPlanOrder(rows, order),
       buildMicros: Math.round((builtAt - startedAt) * 1000),
       computeMicros: Math.round((computedAt - builtAt) * 1000),
     }

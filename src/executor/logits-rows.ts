@@ -43,18 +43,25 @@ class MemoryRow implements LogitsRow {
     this.#index = index
     this.vocabSize = memory.vocabSize
     const start = index * memory.topK
-    const ids = memory.topIds.slice(start, start + memory.topK)
-    const logits = memory.topLogits.slice(start, start + memory.topK)
+    // Plain arrays: for so few elements, views and copies of typed ones would cost several times what the rest does.
+    const ids: number[] = []
+    const logits: number[] = []
+    for (let at = start; at < start + memory.topK; at++) {
+      ids.push(memory.topIds[at] ?? 0)
+      logits.push(memory.topLogits[at] ?? Number.NaN)
+    }
     sortDescending(ids, logits)
     this.#best = memory.topIds.indexOf(ids[0] ?? 0, start)
     const count = decidedCount(logits, memory.topK >= memory.vocabSize)
     if (count > 0) {
-      this.topIds = ids.subarray(0, count)
-      this.topLogits = logits.subarray(0, count)
+      ids.length = count
+      logits.length = count
+      this.topIds = ids
+      this.topLogits = logits
     } else {
       const best = this.full().indexOf(logits[0] ?? Number.NaN)
       this.topIds = [best >= 0 ? best : (ids[0] ?? 0)]
-      this.topLogits = logits.subarray(0, 1)
+      this.topLogits = logits.slice(0, 1)
     }
   }
 
@@ -81,7 +88,7 @@ class MemoryRow implements LogitsRow {
 }
 
 /** Insertion sort: a few dozen elements, often nearly in order. Ties to the lower id. */
-function sortDescending(ids: Int32Array, logits: Float32Array): void {
+function sortDescending(ids: number[], logits: number[]): void {
   for (let end = 1; end < ids.length; end++) {
     const id = ids[end] as number
     const logit = logits[end] as number
@@ -101,7 +108,7 @@ function isBefore(logit: number, id: number, otherLogit: number, otherId: number
 }
 
 /** Tokens tied with the last selected one may have been left out in favour of a higher id: they do not count. */
-function decidedCount(logits: Float32Array, isWholeVocabulary: boolean): number {
+function decidedCount(logits: readonly number[], isWholeVocabulary: boolean): number {
   if (isWholeVocabulary) return logits.length
   const last = logits[logits.length - 1]
   let count = logits.length

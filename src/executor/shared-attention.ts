@@ -4,18 +4,19 @@
  * its own sequence. One softmax runs over both, so the result is that of attending alone, up to rounding.
  * The idea is Hydragen's (Juravsky et al., arXiv 2402.05099).
  */
+import { invariant } from '../core/errors.ts'
 import type { Pointer } from '../ggml/functions.ts'
 import { ggmlType } from '../ggml/tensor-struct.ts'
 import type { ProjectedRows } from '../model/graph/decoder.ts'
 import type { GraphBuilder } from '../model/graph/graph-builder.ts'
-import type { AttentionNodes, StepPart } from './attention-nodes.ts'
+import type { AttendingEntries, AttentionNodes } from './attention-nodes.ts'
 import type { SharedUnit } from './attention-plan.ts'
 import { GatheredKv } from './gathered-kv.ts'
 import { copySlots, lengthOf } from './shared-groups.ts'
 import { attendStacked } from './stacked-attention.ts'
 import type { GraphEnvironment } from './step-graph.ts'
 
-export class SharedAttention implements AttentionNodes<SharedUnit> {
+export class SharedAttention implements AttentionNodes {
   readonly #builder: GraphBuilder
   readonly #environment: GraphEnvironment
   readonly #unit: Pick<SharedUnit, 'numSequences' | 'numRows'>
@@ -43,18 +44,21 @@ export class SharedAttention implements AttentionNodes<SharedUnit> {
     })
   }
 
-  maskElements(part: StepPart<SharedUnit>): number {
-    return numKeysOf(part) * this.#unit.numRows
+  get numEntries(): number {
+    return this.#unit.numSequences
   }
 
-  patch(part: StepPart<SharedUnit>): void {
+  maskElements(step: AttendingEntries, index: number, first: number): number {
+    return this.#lengths(step, index, first).numKeys * this.#unit.numRows
+  }
+
+  patch(step: AttendingEntries, index: number, first: number): void {
     const { inputs, model } = this.#environment
     const { context } = this.#builder
-    const numShared = part.unit.numSharedTokens
-    const numKeys = numKeysOf(part)
+    const { numShared, numKeys, runs: own } = this.#lengths(step, index, first)
     const slots = inputs.gatheredSlots(numKeys)
-    let end = copySlots(part.runs[0] ?? [], 0, numShared, slots.values, 0)
-    const tails = part.runs.map((runs) => {
+    let end = copySlots(own[0] ?? [], 0, numShared, slots.values, 0)
+    const tails = own.map((runs) => {
       const start = end
       end = copySlots(runs, numShared, lengthOf(runs), slots.values, start)
       return { start, end }
@@ -65,8 +69,13 @@ export class SharedAttention implements AttentionNodes<SharedUnit> {
     context.setData(this.#mask, mask)
     this.#kv.patch(slots, numKeys)
   }
-}
 
-function numKeysOf({ runs, unit }: StepPart<SharedUnit>): number {
-  return runs.reduce((sum, own) => sum + lengthOf(own) - unit.numSharedTokens, unit.numSharedTokens)
+  #lengths({ units, runs }: AttendingEntries, index: number, first: number) {
+    const unit = units[index]
+    invariant(unit?.kind === 'shared', 'a graph meets a step of another shape')
+    const numShared = unit.numSharedTokens
+    const own = runs.slice(first, first + this.#unit.numSequences)
+    const numKeys = own.reduce((sum, each) => sum + lengthOf(each) - numShared, numShared)
+    return { numShared, numKeys, runs: own }
+  }
 }

@@ -8,7 +8,7 @@ import type { Pointer } from '../ggml/functions.ts'
 import { ggmlType } from '../ggml/tensor-struct.ts'
 import type { ProjectedRows } from '../model/graph/decoder.ts'
 import type { GraphBuilder } from '../model/graph/graph-builder.ts'
-import type { AttentionNodes, StepPart } from './attention-nodes.ts'
+import type { AttendingEntries, AttentionNodes } from './attention-nodes.ts'
 import type { SingleUnit } from './attention-plan.ts'
 import { GatheredKv } from './gathered-kv.ts'
 import { KvView, type SlotRun } from './kv-view.ts'
@@ -16,7 +16,8 @@ import { copySlots, coveringRun, lengthOf } from './shared-groups.ts'
 import { attendStacked } from './stacked-attention.ts'
 import type { GraphEnvironment } from './step-graph.ts'
 
-export class SingleAttention implements AttentionNodes<SingleUnit> {
+export class SingleAttention implements AttentionNodes {
+  readonly numEntries = 1
   readonly #builder: GraphBuilder
   readonly #environment: GraphEnvironment
   readonly #unit: SingleUnit
@@ -83,13 +84,18 @@ export class SingleAttention implements AttentionNodes<SingleUnit> {
     this.#builder.attention(q, k, v, this.#mask ?? 0, attentionScale, address)
   }
 
-  maskElements({ entries: [entry], runs: [runs] }: StepPart<SingleUnit>): number {
-    if (this.#mask === undefined || entry === undefined || runs === undefined) return 0
+  maskElements(step: AttendingEntries, _index: number, first: number): number {
+    if (this.#mask === undefined) return 0
+    const entry = step.entries[first]
+    const runs = step.runs[first]
+    if (entry === undefined || runs === undefined) return 0
     if (this.#unit.path === 'span') return coveringRun(runs).length
     return this.#numMaskRows * (entry.position + entry.tokens.length)
   }
 
-  patch({ entries: [entry], runs: [runs] }: StepPart<SingleUnit>): void {
+  patch(step: AttendingEntries, _index: number, first: number): void {
+    const entry = step.entries[first]
+    const runs = step.runs[first]
     invariant(entry !== undefined && runs !== undefined, 'a unit without an entry')
     const covering = this.#unit.path === 'span' ? coveringRun(runs) : undefined
     this.#patchKv(covering === undefined ? runs : [covering])

@@ -11,7 +11,7 @@ import { buildDecoder, type DecoderModel, type ProjectedRows } from '../model/gr
 import { GraphBuilder } from '../model/graph/graph-builder.ts'
 import type { StepPlan } from '../scheduler/step-plan.ts'
 import type { HeadRotation } from './head-rotation.ts'
-import type { AttentionNodes, StepPart } from './attention-nodes.ts'
+import type { AttendingEntries, AttentionNodes } from './attention-nodes.ts'
 import type { AttentionUnit } from './attention-plan.ts'
 import type { GatherRoom } from './gather-room.ts'
 import type { KvPool } from './kv-pool.ts'
@@ -103,18 +103,29 @@ export class StepGraph {
 
   /** Writes this step's inputs and points the graph at its KV. */
   fill({ plan, runs, units, reductions }: StepFill): void {
-    const { inputs } = this.#environment
     this.#fillRows(plan, runs)
-    const parts = partsOf(plan, runs, units)
-    inputs.beginMasks(
-      parts.reduce((sum, part, index) => sum + (this.#units[index]?.maskElements(part) ?? 0), 0),
-    )
-    parts.forEach((part, index) => this.#units[index]?.patch(part))
+    this.#fillUnits({ entries: plan.entries, runs, units })
     reductions.forEach((reduction, index) => this.#fillReduction(reduction, index))
   }
 
   close(): void {
     this.#context.close()
+  }
+
+  #fillUnits(step: AttendingEntries): void {
+    const units = this.#units
+    let numMaskElements = 0
+    for (let index = 0, first = 0; index < units.length; index++) {
+      const unit = units[index] as AttentionNodes
+      numMaskElements += unit.maskElements(step, index, first)
+      first += unit.numEntries
+    }
+    this.#environment.inputs.beginMasks(numMaskElements)
+    for (let index = 0, first = 0; index < units.length; index++) {
+      const unit = units[index] as AttentionNodes
+      unit.patch(step, index, first)
+      first += unit.numEntries
+    }
   }
 
   #fillReduction({ kind, inverseTemperatures }: MassReduction, index: number): void {
@@ -241,20 +252,6 @@ function fillSlots(slots: Int32Array, row: number, runs: readonly SlotRun[], pos
       slots[at++] = run.slot + offset
     skip = Math.max(0, skip - run.length)
   }
-}
-
-/** Deals out a plan's entries to its attention units. */
-function partsOf(
-  plan: StepPlan,
-  runs: readonly (readonly SlotRun[])[],
-  units: readonly AttentionUnit[],
-): StepPart[] {
-  let next = 0
-  return units.map((unit) => {
-    const start = next
-    next += unit.kind === 'shared' ? unit.numSequences : 1
-    return { unit, entries: plan.entries.slice(start, next), runs: runs.slice(start, next) }
-  })
 }
 
 /** An upper bound of tensors (nodes, leaves and views) in the graph. */

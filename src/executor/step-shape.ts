@@ -1,7 +1,7 @@
 /** What two steps must have in common to run on the same graph. Pure. */
 import type { PlanEntry, StepPlan } from '../scheduler/step-plan.ts'
 import type { LogitsNeed } from './executor.ts'
-import type { AttentionUnit } from './attention-plan.ts'
+import { decodeInPlace, type AttentionUnit } from './attention-plan.ts'
 import type { SlotRun } from './kv-view.ts'
 
 export interface StepShape {
@@ -54,11 +54,11 @@ export function shapeOf(
   units: readonly AttentionUnit[],
   pad: PadRows,
 ): StepShape {
-  const numOutputs = plan.entries.reduce((count, entry) => count + (entry.samples ? 1 : 0), 0)
+  let numOutputs = 0
+  for (const { samples } of plan.entries) if (samples) numOutputs += 1
   const masses = reductions.map(({ kind }) => kind)
-  const samples = plan.entries.map((entry) => (entry.samples ? '!' : '.')).join('')
   return {
-    key: `${units.map(unitKey).join(',')}/${samples}/${topK}/${masses.join()}`,
+    key: `${unitsKey(units)}/${samplesKey(plan, numOutputs)}/${topK}/${masses.join()}`,
     units,
     numTokens: plan.numTokens,
     numRows: pad(plan.numTokens),
@@ -67,6 +67,25 @@ export function shapeOf(
     topK,
     masses,
   }
+}
+
+/** Decodes in place are counted, as there are many. */
+function unitsKey(units: readonly AttentionUnit[]): string {
+  let key = ''
+  for (let index = 0; index < units.length;) {
+    const first = index
+    while (units[index] === decodeInPlace) index += 1
+    const unit = units[index]
+    if (index > first) key += `${index - first}x,`
+    else if (unit !== undefined) key += `${unitKey(unit)},`
+    if (index === first) index += 1
+  }
+  return key
+}
+
+function samplesKey({ entries }: StepPlan, numOutputs: number): string {
+  if (numOutputs === entries.length) return 'all'
+  return entries.map(({ samples }) => (samples ? '!' : '.')).join('')
 }
 
 function unitKey(unit: AttentionUnit): string {
@@ -78,6 +97,7 @@ const none: readonly number[] = []
 
 /** Log-sum-exps that the needs ask for, in as few passes over the rows as the longest list has. */
 function massReductions(plan: StepPlan, needs: readonly LogitsNeed[]): MassReduction[] {
+  if (!needs.some((need) => need.kind === 'top' && need.logSumExpAt.length > 0)) return []
   const asked: (readonly number[])[] = []
   let numReductions = 0
   plan.entries.forEach(({ samples }, index) => {

@@ -61,6 +61,7 @@ const nothing = {}
 
 export class TimelineRecorder {
   readonly #tracks = new Map<SequenceId, Track>()
+  #numWaiting = 0
   /** Micros for which each reason kept the first in line, ever. */
   readonly #totals = waitReasons.map(() => 0)
   #reason: WaitReason | undefined
@@ -83,6 +84,7 @@ export class TimelineRecorder {
     }
     append(track, 'received', until, nothing)
     track.totals = [...this.#totals]
+    this.#numWaiting += 1
     this.#tracks.set(id, track)
   }
 
@@ -93,9 +95,11 @@ export class TimelineRecorder {
     for (const id of plan?.preempted ?? []) {
       const track = this.#tracks.get(id)
       if (track === undefined) continue
+      if (!track.isWaiting) this.#numWaiting += 1
       track.isWaiting = true
       track.totals = [...this.#totals]
     }
+    if (this.#numWaiting === 0) return
     for (const { sequenceId } of plan?.entries ?? []) {
       const track = this.#tracks.get(sequenceId)
       if (track?.isWaiting === true) this.#endWait(track, now)
@@ -131,6 +135,7 @@ export class TimelineRecorder {
     }
     append(track, track.hasRun ? 'preempted' : 'queued', now, waitedFor)
     track.isWaiting = false
+    this.#numWaiting -= 1
     track.hasRun = true
   }
 
