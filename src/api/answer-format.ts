@@ -1,22 +1,29 @@
 /** What an answer is made of, and how a surface writes it down: as one JSON body, or as the pieces of a stream. */
 import type { ServingError } from '../core/errors.ts'
+import type { OutputEvent } from '../text/output/events.ts'
 import type { GenerationResult, TokenDetail } from './generation.ts'
 import type { Usage } from './usage.ts'
 
 export interface Choice {
   readonly index: number
+  /** The content alone. */
   text: string
+  /** All of it, in order (see `partsOf`), unless the answer is streamed. */
+  readonly events: OutputEvent[]
   readonly details: TokenDetail[]
   result: GenerationResult | undefined
   /** How many finished before it. */
   place: number
 }
 
-/** New text of a choice, behind the `offset` characters that it has already. */
+/** What is new of a choice, behind the `offset` characters of content that it has already. */
 export interface Delta {
   readonly index: number
   readonly offset: number
+  /** The content alone. */
   readonly text: string
+  /** All of it; reasoning and calls too. */
+  readonly events: readonly OutputEvent[]
   readonly details: readonly TokenDetail[]
 }
 

@@ -6,6 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ServingError } from '../core/errors.ts'
 import type { Ticket } from './admission/admission.ts'
 import { rateHeaders } from './admission/rate-headers.ts'
+import { appendEvents, partsOf, type OutputEvent, type OutputPart } from '../text/output/events.ts'
 import { pickChoices, type Picking } from './choice-picking.ts'
 import { ChunkStream } from './chunk-stream.ts'
 import type { AnswerFormat, AnswerTotals, Choice } from './answer-format.ts'
@@ -45,6 +46,7 @@ export async function answer(
   const choices = request.generations.map((_, index): Choice => ({
     index,
     text: '',
+    events: [],
     details: [],
     result: undefined,
     place: Infinity,
@@ -99,10 +101,23 @@ async function collect(
   } catch (error) {
     return sendError(reply, error)
   }
+  for (const choice of choices) settleCalls(choice)
   const totals = totalsOf(request, choices)
   logFinished(httpRequest, request, totals.results)
   return reply.send(format.body(pick(request, choices), totals))
 }
+
+/** A call that came out wrong is content in an answer that is whole. */
+function settleCalls(choice: Choice): void {
+  const parts = partsOf(choice.events)
+  choice.text = contentIn(parts)
+  const hasCalls = parts.some(({ kind }) => kind === 'call')
+  if (!hasCalls && choice.result?.reason === 'tool_calls')
+    choice.result = { ...choice.result, reason: 'stop' }
+}
+
+const contentIn = (events: readonly (OutputEvent | OutputPart)[]): string =>
+  events.map((event) => (event.kind === 'content' ? event.text : '')).join('')
 
 function totalsOf(request: Admitted, choices: readonly Choice[]): AnswerTotals {
   const results = choices.map(({ result }) => result).filter((result) => result !== undefined)
@@ -127,9 +142,10 @@ async function stream(
     numChoices: choices.length,
   })
   try {
-    await run(context, reply, request, choices, (choice, text, details) => {
+    await run(context, reply, request, choices, (choice, events, details) => {
       if (choice.result !== undefined) return chunks.close(choice)
-      chunks.delta({ index: choice.index, offset: choice.text.length, text, details })
+      const text = contentIn(events)
+      chunks.delta({ index: choice.index, offset: choice.text.length, text, events, details })
     })
     const totals = totalsOf(request, choices)
     logFinished(httpRequest, request, totals.results)
@@ -141,7 +157,7 @@ async function stream(
   return reply
 }
 
-type OnProgress = (choice: Choice, text: string, details: readonly TokenDetail[]) => void
+type OnProgress = (choice: Choice, events: readonly OutputEvent[], details: readonly TokenDetail[]) => void
 
 /** Resolves when all choices are finished; rejects with the first failure, or ABORTED when the client went away. */
 function run(
@@ -154,19 +170,21 @@ function run(
   return new Promise((resolve, reject) => {
     let numOpen = request.picking?.by === 'first' ? request.picking.count : choices.length
     let numFinished = 0
-    const keepsDetails = !request.stream
     const generations = request.generations.map((options, index) => {
       const choice = choices[index] as Choice
       return new Generation(context, options, request.tickets[index] as Ticket, {
-        onText(text, details) {
-          if (keepsDetails) choice.details.push(...details)
-          onProgress(choice, text, details)
-          choice.text += text
+        onOutput(events, details) {
+          onProgress(choice, events, details)
+          if (request.stream) choice.text += contentIn(events)
+          else {
+            choice.details.push(...details)
+            appendEvents(choice.events, events)
+          }
         },
         onFinished(result) {
           choice.result = result
           choice.place = numFinished++
-          onProgress(choice, '', [])
+          onProgress(choice, [], [])
           if (--numOpen === 0) settle(resolve)
         },
         onEnd(record) {

@@ -1,24 +1,75 @@
 /** From the messages of a request to the text of its prompt. */
 import { ServingError } from '../core/errors.ts'
 import type { ChatMessage } from '../text/chat-messages.ts'
+import type { ForcedCall } from '../text/output/families/family.ts'
 import type { ApiContext } from './context.ts'
 import type { ChatRequest } from './schemas/chat.ts'
 
+type PromptField = 'tools' | 'tool_choice' | 'chat_template_kwargs' | 'reasoning_effort'
+
 /** What of a request the prompt is made from. */
-export interface PromptFields extends Pick<ChatRequest, 'messages'> {
-  readonly tools?: ChatRequest['tools']
-  readonly tool_choice?: ChatRequest['tool_choice']
-  readonly chat_template_kwargs?: ChatRequest['chat_template_kwargs']
+export type PromptFields = Pick<ChatRequest, 'messages'> & Partial<Pick<ChatRequest, PromptField>>
+
+export interface ChatPrompt {
+  readonly text: string
+  /** It ends within the assistant's reasoning. */
+  readonly isReasoning: boolean
+  /** The beginning of a call that the answer must make: the end of the text, and the beginning of the answer. */
+  readonly callOpening: string
 }
 
-/** The prompt text of a chat. @throws {ServingError} TEMPLATE_FAILED. */
-export function renderPrompt({ chat }: ApiContext, body: PromptFields): string {
+/** @throws {ServingError} TEMPLATE_FAILED, or INVALID_REQUEST for a choice among tools that is none. */
+export function chatPrompt({ chat, dialect }: ApiContext, body: PromptFields): ChatPrompt {
+  const forced = forcedCall(body)
   const tools = body.tool_choice === 'none' ? undefined : body.tools
-  return chat.render(body.messages as readonly ChatMessage[], {
+  const text = chat.render(fittingIds(body.messages as readonly ChatMessage[], dialect.family.fitId), {
     addGenerationPrompt: true,
     ...(tools === undefined || tools.length === 0 ? {} : { tools }),
-    ...(body.chat_template_kwargs === undefined ? {} : { extra: body.chat_template_kwargs }),
+    extra: { ...effortSwitches(body.reasoning_effort), ...body.chat_template_kwargs },
   })
+  const { reasoning } = dialect
+  const isReasoning = reasoning !== undefined && text.trimEnd().endsWith(reasoning.open)
+  if (forced === undefined) return { text, isReasoning, callOpening: '' }
+  const callOpening = dialect.family.opening(forced)
+  const closing = isReasoning ? `${reasoning.close}\n\n` : ''
+  return { text: text + closing + callOpening, isReasoning: false, callOpening }
+}
+
+/** The prompt's text alone. @throws {ServingError} as `chatPrompt`. */
+export function renderPrompt(context: ApiContext, body: PromptFields): string {
+  return chatPrompt(context, body).text
+}
+
+/** What the answer must call; undefined when it need not call anything. */
+function forcedCall({ tools = [], tool_choice: choice }: PromptFields): ForcedCall | undefined {
+  if (choice === undefined || choice === 'none' || choice === 'auto') return undefined
+  const names = tools.map((tool) => tool.function.name)
+  const refuse = (message: string) => new ServingError('INVALID_REQUEST', message, { param: 'tool_choice' })
+  if (names.length === 0) throw refuse("'tool_choice' asks for a call, but there are no 'tools'.")
+  if (choice === 'required') return { name: names.length === 1 ? names[0] : undefined }
+  const { name } = choice.function
+  if (!names.includes(name)) throw refuse(`'tool_choice' names '${name}', which is not among 'tools'.`)
+  return { name }
+}
+
+/** How templates are told how much to think; `chat_template_kwargs` may say otherwise. */
+function effortSwitches(effort: string | undefined): Readonly<Record<string, unknown>> {
+  if (effort === undefined) return {}
+  return { reasoning_effort: effort, enable_thinking: effort !== 'none' }
+}
+
+function fittingIds(
+  messages: readonly ChatMessage[],
+  fitId: ((id: string) => string) | undefined,
+): readonly ChatMessage[] {
+  if (fitId === undefined) return messages
+  return messages.map((message) => ({
+    ...message,
+    ...(message.tool_call_id === undefined ? {} : { tool_call_id: fitId(message.tool_call_id) }),
+    ...(message.tool_calls === undefined
+      ? {}
+      : { tool_calls: message.tool_calls.map((call) => ({ ...call, id: fitId(call.id ?? '') })) }),
+  }))
 }
 
 /**

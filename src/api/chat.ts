@@ -5,9 +5,10 @@ import type { Micros } from '../core/units.ts'
 import { encodePrompt } from '../text/chat-template.ts'
 import { answer } from './answer.ts'
 import type { AnswerFormat } from './answer-format.ts'
-import { renderPrompt } from './chat-prompt.ts'
+import { chatOutput } from './chat-output.ts'
+import { chatPrompt } from './chat-prompt.ts'
 import { checkModelName, requireEngine, type ApiContext } from './context.ts'
-import { checkTokens, roomBehind } from './generation.ts'
+import { checkTokens, roomBehind, type OutputTerms } from './generation.ts'
 import { raceOf } from './race.ts'
 import type { ChatRequest } from './schemas/chat.ts'
 import { cacheTerms } from './schemas/cache.ts'
@@ -26,32 +27,40 @@ export interface ChatFacts {
   readonly numPromptTokens: number
 }
 
+export interface PromptToAnswer {
+  readonly tokens: readonly number[]
+  /** How the answer is read; undefined: all of it is content. */
+  readonly output?: OutputTerms
+}
+
 export async function answerChat(
   context: ApiContext,
   exchange: ChatExchange,
   formatOf: (facts: ChatFacts) => AnswerFormat,
 ): Promise<FastifyReply> {
   const { body } = exchange
-  return answerPrompt(
-    context,
-    exchange,
-    () => encodePrompt(context.tokenizer, renderPrompt(context, body)),
-    formatOf,
-  )
+  const promptOf = () => {
+    const prompt = chatPrompt(context, body)
+    return {
+      tokens: encodePrompt(context.tokenizer, prompt.text),
+      output: chatOutput(context, body, prompt),
+    }
+  }
+  return answerPrompt(context, exchange, promptOf, formatOf)
 }
 
 /** The same behind a prompt that is made in another way; the messages of the body are left alone. */
 export async function answerPrompt(
   context: ApiContext,
   { request, reply, arrivedAt, body }: ChatExchange,
-  promptOf: () => readonly number[],
+  promptOf: () => PromptToAnswer,
   formatOf: (facts: ChatFacts) => AnswerFormat,
 ): Promise<FastifyReply> {
   checkModelName(context, body.model)
   checkLimits(context, body)
   const asker = askerOf(context, request, body, arrivedAt)
   const info = await requireEngine(context)
-  const promptTokens = promptOf()
+  const { tokens: promptTokens, output } = promptOf()
   const room = roomBehind(info, promptTokens, 'messages')
   checkTokens(info, body.logit_bias?.keys() ?? [], 'logit_bias')
   const sampling = samplingParams(body, body.logprobs === true ? (body.top_logprobs ?? 0) : undefined)
@@ -69,6 +78,7 @@ export async function answerPrompt(
     cache: cacheTerms(body),
     arrivedAt,
     followsTool: body.messages.at(-1)?.role === 'tool',
+    output,
   }))
   const numPromptTokens = promptTokens.length
   return answer(

@@ -14,7 +14,7 @@ function choiceOf(index: number, place: number, logprobs: readonly number[]): Ch
     intervals: [],
   } as unknown as NonNullable<Choice['result']>['timings']
   const result = place === Infinity ? undefined : ({ reason: 'stop', numOutputTokens: 1, timings } as const)
-  return { index, place, details, text: `${index}`, result }
+  return { index, place, details, events: [], text: `${index}`, result }
 }
 
 const choices = [

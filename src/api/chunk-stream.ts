@@ -4,6 +4,7 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { ServingError } from '../core/errors.ts'
+import { appendEvents, type OutputEvent } from '../text/output/events.ts'
 import type { AnswerFormat, AnswerTotals, Choice, Delta } from './answer-format.ts'
 import type { GenerationResult, TokenDetail } from './generation.ts'
 
@@ -16,6 +17,7 @@ interface Held {
   readonly index: number
   readonly offset: number
   text: string
+  readonly events: OutputEvent[]
   readonly details: TokenDetail[]
   result: GenerationResult | undefined
 }
@@ -44,9 +46,15 @@ export class ChunkStream {
     const held = this.#held.get(delta.index)
     if (held !== undefined) {
       held.text += delta.text
+      appendEvents(held.events, delta.events)
       for (const detail of delta.details) held.details.push(detail)
     } else if (this.#isFull) {
-      this.#held.set(delta.index, { ...delta, details: [...delta.details], result: undefined })
+      this.#held.set(delta.index, {
+        ...delta,
+        events: [...delta.events],
+        details: [...delta.details],
+        result: undefined,
+      })
     } else {
       this.#send(this.#format.delta(delta))
     }
@@ -58,7 +66,7 @@ export class ChunkStream {
     const held = this.#held.get(index)
     if (held !== undefined) held.result = result
     else if (this.#isFull)
-      this.#held.set(index, { index, offset: text.length, text: '', details: [], result })
+      this.#held.set(index, { index, offset: text.length, text: '', events: [], details: [], result })
     else this.#sendClosing(index, result)
   }
 
@@ -94,7 +102,7 @@ export class ChunkStream {
 
   #sendHeld(held: Held): void {
     this.#held.delete(held.index)
-    if (held.text !== '' || held.details.length > 0) this.#send(this.#format.delta(held))
+    if (held.events.length > 0 || held.details.length > 0) this.#send(this.#format.delta(held))
     if (held.result !== undefined) this.#sendClosing(held.index, held.result)
   }
 

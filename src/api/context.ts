@@ -7,6 +7,7 @@ import type { EngineClient } from '../engine/engine-client.ts'
 import type { EngineInfo } from '../engine/protocol.ts'
 import type { ServerMetrics } from '../telemetry/metrics.ts'
 import type { ChatTemplate } from '../text/chat-template.ts'
+import type { Dialect, ReasoningParserName, ToolParserName } from '../text/output/dialect.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import type { ActiveWork } from './active-work.ts'
 import type { Admission, AdmissionConfig } from './admission/admission.ts'
@@ -31,6 +32,9 @@ export interface ApiConfig {
   readonly maxMessages: number
   /** Upper bound of `n`, and of prompts in one request. */
   readonly maxChoices: number
+  /** How the model calls tools; `auto`, as when left out, follows its chat template. */
+  readonly toolParser?: ToolParserName
+  readonly reasoningParser?: ReasoningParserName
 }
 
 /** What the routes share. */
@@ -38,6 +42,7 @@ export interface ApiContext {
   readonly engine: EngineClient
   readonly tokenizer: Tokenizer
   readonly chat: ChatTemplate
+  readonly dialect: Dialect
   readonly clock: Clock
   readonly config: ApiConfig
   readonly metrics: ServerMetrics

@@ -10,6 +10,8 @@ import { microsToSeconds, micros, toRequestId, type Micros, type RequestId } fro
 import type { SequenceEvent, SequenceTimings } from '../engine/engine-client.ts'
 import type { EngineInfo } from '../engine/protocol.ts'
 import { IncrementalDetokenizer } from '../text/incremental-detokenizer.ts'
+import type { OutputEvent, OutputParser, ParsedEvent } from '../text/output/events.ts'
+import { createOutputParser } from '../text/output/output-parser.ts'
 import { StopMatcher } from '../text/stop-matcher.ts'
 import type { Ticket } from './admission/admission.ts'
 import type { ApiContext } from './context.ts'
@@ -33,6 +35,17 @@ export interface GenerationOptions {
   readonly arrivedAt: Micros
   /** The prompt ends with a tool's result. */
   readonly followsTool?: boolean
+  /** Undefined: all text is content. */
+  readonly output?: OutputTerms | undefined
+}
+
+/** How the text of an answer is read. */
+export interface OutputTerms {
+  createParser(): OutputParser
+  /** Special tokens that the parser must see. */
+  readonly shownTokenIds: ReadonlySet<number>
+  /** The answer ends with its first call. */
+  readonly isOneCall: boolean
 }
 
 /** A token with what is known of it, for answers with logprobs or token ids. */
@@ -43,14 +56,15 @@ export interface TokenDetail {
 }
 
 export interface GenerationResult {
-  readonly reason: 'stop' | 'length'
+  /** `tool_calls`: it ended by itself, and calls tools. */
+  readonly reason: 'stop' | 'length' | 'tool_calls'
   readonly numOutputTokens: number
   readonly timings: SequenceTimings
 }
 
 export interface GenerationSink {
-  /** Text may be empty while a character or a possible stop string is incomplete. */
-  onText(text: string, details: readonly TokenDetail[]): void
+  /** There may be no events while a character, a tag or a possible stop string is incomplete. */
+  onOutput(events: readonly OutputEvent[], details: readonly TokenDetail[]): void
   onFinished(result: GenerationResult): void
   onError(error: ServingError): void
   /** The sequence ended in the engine, whether or not anybody still wants it. Comes before the others. */
@@ -96,13 +110,17 @@ export class Generation {
   readonly #options: GenerationOptions
   readonly #detokenizer: IncrementalDetokenizer
   readonly #stops: StopMatcher
+  readonly #parser: OutputParser
   /** Tokens that end the answer and are not part of its text. */
   readonly #stopTokenIds: ReadonlySet<number>
   #end: () => void = () => undefined
   #recording: Recording | undefined
   #numOutputTokens = 0
   #lastTokenAt: Micros
+  #numCalls = 0
   #isStopped = false
+  /** All the calls that are wanted. */
+  #hasCalled = false
   #isAborted = false
   #isStarted = false
 
@@ -113,7 +131,11 @@ export class Generation {
     this.#sink = sink
     this.#options = options
     this.#id = toRequestId(randomUUID())
-    this.#detokenizer = new IncrementalDetokenizer(context.tokenizer)
+    this.#detokenizer = new IncrementalDetokenizer(context.tokenizer, {
+      special: options.output?.shownTokenIds,
+    })
+    this.#parser =
+      options.output?.createParser() ?? createOutputParser({ reasoning: undefined, calls: undefined })
     this.#stops = new StopMatcher(options.stop)
     const endTokenIds = options.ignoreEos ? [] : context.tokenizer.endTokenIds
     this.#stopTokenIds = new Set([...options.stopTokenIds, ...endTokenIds])
@@ -180,13 +202,35 @@ export class Generation {
       if (known !== undefined || this.#options.tellsTokens === true)
         details.push({ tokenId, logprobs: known })
       if (!found.stopped) continue
-      this.#isStopped = true
-      this.#context.engine.cancel(this.#id)
+      this.#stop()
       break
     }
     metrics.generationTokens.inc(tokenIds.length)
     this.#recording?.append(tokenIds)
-    if (text !== '' || details.length > 0) this.#sink.onText(text, details)
+    const events = this.#read(this.#parser.feed(text))
+    if (events.length > 0 || details.length > 0) this.#sink.onOutput(events, details)
+  }
+
+  /** Nothing of what comes is wanted any more. */
+  #stop(): void {
+    this.#isStopped = true
+    this.#context.engine.cancel(this.#id)
+  }
+
+  /** What of it is told; the engine is told which tools are called. */
+  #read(parsed: readonly ParsedEvent[]): readonly OutputEvent[] {
+    const events: OutputEvent[] = []
+    for (const event of parsed) {
+      if (event.kind !== 'markup') events.push(event)
+      if (event.kind === 'call-started') this.#context.engine.noteToolCall(this.#id, event.name)
+      if (event.kind !== 'call-ended') continue
+      this.#numCalls++
+      if (this.#options.output?.isOneCall !== true) continue
+      this.#hasCalled = true
+      if (!this.#isStopped) this.#stop()
+      break
+    }
+    return events
   }
 
   #finish({ reason, error, timings }: Extract<SequenceEvent, { kind: 'finished' }>): void {
@@ -203,16 +247,25 @@ export class Generation {
     })
     if (this.#isAborted) return
     if (finished === 'stop' || finished === 'length') {
-      if (!this.#isStopped) {
-        const tail = this.#stops.push(this.#detokenizer.flush())
-        const text = tail.text + (tail.stopped ? '' : this.#stops.flush())
-        if (text !== '') this.#sink.onText(text, [])
-      }
-      this.#sink.onFinished({ reason: finished, numOutputTokens: this.#numOutputTokens, timings })
+      const events = this.#readEnd()
+      if (events.length > 0) this.#sink.onOutput(events, [])
+      const reason = finished === 'stop' && this.#numCalls > 0 ? 'tool_calls' : finished
+      this.#sink.onFinished({ reason, numOutputTokens: this.#numOutputTokens, timings })
       return
     }
     const message = error?.message ?? 'The request was cancelled.'
     this.#sink.onError(new ServingError(error?.code ?? 'ABORTED', message))
+  }
+
+  /** What was held back until the end. */
+  #readEnd(): readonly OutputEvent[] {
+    if (this.#hasCalled) return []
+    let text = ''
+    if (!this.#isStopped) {
+      const tail = this.#stops.push(this.#detokenizer.flush())
+      text = tail.text + (tail.stopped ? '' : this.#stops.flush())
+    }
+    return this.#read([...this.#parser.feed(text), ...this.#parser.finish()])
   }
 
   #measure(reason: string, timings: SequenceTimings): void {

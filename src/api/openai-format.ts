@@ -13,6 +13,7 @@ export interface ChoiceFormat {
   choice(choice: Choice): unknown
   /** The first chunk of a choice; undefined when the format has none. */
   opening(index: number): unknown
+  /** Undefined: there is nothing to say. */
   delta(delta: Delta): unknown
   closing(index: number, reason: GenerationResult['reason']): unknown
 }
@@ -41,7 +42,10 @@ export function openAiFormat(
       const openings = Array.from({ length: numChoices }, (_, index) => format.opening(index))
       return openings.map((opening) => (opening === undefined ? '' : chunk([opening]))).join('')
     },
-    delta: (delta) => chunk([format.delta(delta)]),
+    delta: (delta) => {
+      const choice = format.delta(delta)
+      return choice === undefined ? '' : chunk([choice])
+    },
     closing: (index, result, isLast) =>
       chunk(
         [format.closing(index, result.reason)],

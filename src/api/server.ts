@@ -11,6 +11,7 @@ import type { ApiKey } from '../core/tenant.ts'
 import type { EngineClient } from '../engine/engine-client.ts'
 import { ServerMetrics } from '../telemetry/metrics.ts'
 import type { ChatTemplate } from '../text/chat-template.ts'
+import { dialectOf } from '../text/output/dialect.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import { ActiveWork } from './active-work.ts'
 import { Admission } from './admission/admission.ts'
@@ -93,6 +94,10 @@ export function createServer(deps: ServerDeps): ApiServer {
   const metrics = new ServerMetrics(deps.engine, deps.config.servedModelNames[0] ?? 'model')
   const context: ApiContext = {
     ...deps,
+    dialect: dialectOf(deps.tokenizer, {
+      toolParser: deps.config.toolParser ?? 'auto',
+      reasoningParser: deps.config.reasoningParser ?? 'auto',
+    }),
     metrics,
     admission: new Admission(deps.config.admission),
     keys: new KeyRing(deps.config.apiKeys),

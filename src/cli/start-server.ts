@@ -87,6 +87,8 @@ async function listen(config: Config, { engine, tokenizer, card, recording }: Pa
       maxBodyBytes: config.maxBodyBytes,
       maxMessages: config.maxMessages,
       maxChoices: config.maxChoices,
+      toolParser: config.toolParser,
+      reasoningParser: config.reasoningParser,
     },
     version: packageVersion(),
     card,

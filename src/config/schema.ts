@@ -6,6 +6,8 @@ import { defaultServiceClasses } from '../core/service-class.ts'
 import { devices } from '../ggml/platform.ts'
 import { evictionNames } from '../kvcache/eviction/index.ts'
 import { policyNames } from '../scheduler/policies/index.ts'
+import { reasoningParserNames } from '../text/output/dialect.ts'
+import { toolFamilyNames } from '../text/output/families/index.ts'
 import { serviceClasses } from './service-classes.ts'
 import { tokenPrices } from './token-prices.ts'
 import {
@@ -51,6 +53,17 @@ export const settings = {
     group: 'Model',
     defaultText: 'what the model was trained for',
     about: 'Longest sequence in tokens, prompt and answer together.',
+  }),
+  'tool-parser': setting(choice(['auto', ...toolFamilyNames]), {
+    group: 'Model',
+    default: 'auto',
+    about: 'How the model calls tools. auto: as its chat template says (docs/tools.md).',
+  }),
+  'reasoning-parser': setting(choice(reasoningParserNames), {
+    group: 'Model',
+    default: 'auto',
+    about:
+      'Which tags the model reasons in, to give reasoning apart from the answer. auto: those of its chat template.',
   }),
   device: setting(choice(devices), {
     group: 'Device',

@@ -6,18 +6,21 @@ import type { Tokenizer } from './tokenizer.ts'
  */
 export class IncrementalDetokenizer {
   readonly #tokenizer: Pick<Tokenizer, 'pieceBytes'>
-  readonly #special: boolean
+  readonly #isSpelled: (tokenId: number) => boolean
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
-  /** `special`: spell out special tokens instead of leaving them out. */
-  constructor(tokenizer: Pick<Tokenizer, 'pieceBytes'>, options: { readonly special?: boolean } = {}) {
+  /** `special`: spell out special tokens, all or these, instead of leaving them out. */
+  constructor(
+    tokenizer: Pick<Tokenizer, 'pieceBytes'>,
+    { special = false }: { readonly special?: boolean | ReadonlySet<number> | undefined } = {},
+  ) {
     this.#tokenizer = tokenizer
-    this.#special = options.special ?? false
+    this.#isSpelled = typeof special === 'boolean' ? () => special : (tokenId) => special.has(tokenId)
   }
 
   /** The characters completed by this token; often one word, sometimes none. */
   push(tokenId: number): string {
-    const bytes = this.#tokenizer.pieceBytes(tokenId, this.#special)
+    const bytes = this.#tokenizer.pieceBytes(tokenId, this.#isSpelled(tokenId))
     return bytes.length === 0 ? '' : this.#decoder.decode(bytes, { stream: true })
   }
 

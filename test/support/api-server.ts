@@ -18,6 +18,11 @@ export const amplyAdmitting: AdmissionConfig = {
   lateFactor: 1.5,
 }
 
+export interface ByteServerConfig extends Partial<ApiConfig> {
+  /** The model's chat template; plain ChatML without one. */
+  readonly template?: string
+}
+
 export interface ScriptedServer extends ApiServer {
   readonly engine: ScriptedEngine
 }
@@ -25,7 +30,7 @@ export interface ScriptedServer extends ApiServer {
 /** A server whose every answer is `script`: text, or tokens by request. Its model is called `script`. */
 export function scriptedServer(
   script: string | ScriptedEngineOptions['script'],
-  config: Partial<ApiConfig> & { readonly maxModelLen?: number } = {},
+  config: ByteServerConfig & { readonly maxModelLen?: number } = {},
   recorder?: WorkloadRecorder,
 ): ScriptedServer {
   const { maxModelLen = 1024, ...api } = config
@@ -39,14 +44,14 @@ export function scriptedServer(
 /** A server in front of any engine whose vocabulary is that of `ByteTokenizer`. */
 export function byteServer(
   engine: EngineClient,
-  config: Partial<ApiConfig> = {},
+  { template, ...config }: ByteServerConfig = {},
   recorder?: WorkloadRecorder,
 ): ApiServer {
-  const tokenizer = new ByteTokenizer()
+  const tokenizer = new ByteTokenizer(template)
   return createServer({
     engine,
     tokenizer,
-    chat: createChatTemplate(undefined, tokenizer),
+    chat: createChatTemplate(template, tokenizer),
     clock: systemClock,
     config: {
       servedModelNames: ['script'],

@@ -6,7 +6,11 @@ export class ByteTokenizer implements Tokenizer {
   readonly endTokenIds = [257]
   readonly bosText = ''
   readonly eosText = '<|im_end|>'
-  readonly chatTemplate = undefined
+  readonly chatTemplate: string | undefined
+
+  constructor(chatTemplate?: string) {
+    this.chatTemplate = chatTemplate
+  }
 
   encode(text: string, { parseSpecial }: { addSpecial: boolean; parseSpecial: boolean }): number[] {
     const parts = parseSpecial ? text.split(/(<\|im_start\|>|<\|im_end\|>)/) : [text]

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { answerChat } from '../chat.ts'
+import { chatMessage, messageDelta } from '../chat-message.ts'
 import { checkMessageCount } from '../chat-prompt.ts'
 import { modelName, type ApiContext } from '../context.ts'
 import { parseBody } from '../errors.ts'
@@ -31,11 +32,11 @@ function chatFormat(context: ApiContext, withLogprobs: boolean): ChoiceFormat {
   return {
     envelope: { ...base, object: 'chat.completion' },
     chunkEnvelope: { ...base, object: 'chat.completion.chunk' },
-    choice: ({ index, text, details, result }) => ({
-      index,
-      message: { role: 'assistant', content: text, refusal: null },
-      logprobs: logprobs(details),
-      finish_reason: result?.reason ?? null,
+    choice: (choice) => ({
+      index: choice.index,
+      message: chatMessage(choice),
+      logprobs: logprobs(choice.details),
+      finish_reason: choice.result?.reason ?? null,
     }),
     opening: (index) => ({
       index,
@@ -43,12 +44,10 @@ function chatFormat(context: ApiContext, withLogprobs: boolean): ChoiceFormat {
       logprobs: null,
       finish_reason: null,
     }),
-    delta: ({ index, text, details }) => ({
-      index,
-      delta: { content: text },
-      logprobs: logprobs(details),
-      finish_reason: null,
-    }),
+    delta: ({ index, events, details }) => {
+      const delta = messageDelta({ events, details })
+      return delta && { index, delta, logprobs: logprobs(details), finish_reason: null }
+    },
     closing: (index, reason) => ({ index, delta: {}, logprobs: null, finish_reason: reason }),
   }
 }

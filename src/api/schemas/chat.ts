@@ -31,13 +31,21 @@ const message = z
     if (role === 'assistant' && calls.length > 0) return
     context.addIssue({ code: 'custom', path: ['content'], message: 'needed unless there are tool calls' })
   })
-  .transform(withoutUnset)
+  .transform((value) => withReasoningContent(withoutUnset(value)))
+
+/** vLLM and OpenRouter also say `reasoning`; templates know `reasoning_content`. */
+function withReasoningContent<T extends { readonly [field: string]: unknown }>(value: T): T {
+  const { reasoning, reasoning_content: known } = value
+  return typeof reasoning === 'string' && known === undefined
+    ? { ...value, reasoning_content: reasoning }
+    : value
+}
 
 const tool = z.object({
   type: z.literal('function'),
   function: z
     .looseObject({
-      name: z.string(),
+      name: z.string().min(1).max(256),
       description: optional(z.string()),
       parameters: optional(z.record(z.string(), z.unknown())),
     })
@@ -53,7 +61,19 @@ export const chatRequest = z.object({
   logprobs: optional(z.boolean()),
   top_logprobs: optional(z.number().int().min(0).max(20)),
   tools: optional(listOf(tool)),
-  tool_choice: optional(z.union([z.enum(['none', 'auto', 'required']), z.record(z.string(), z.unknown())])),
+  tool_choice: optional(
+    z.union(
+      [
+        z.enum(['none', 'auto', 'required']),
+        z.object({ type: z.literal('function'), function: z.object({ name: z.string() }) }),
+      ],
+      "expected 'none', 'auto', 'required' or a function's name as {type, function: {name}}",
+    ),
+  ),
+  parallel_tool_calls: optional(z.boolean()),
+  reasoning_effort: optional(z.string().max(64)),
+  /** vLLM's: false leaves the reasoning out of the answer. */
+  include_reasoning: optional(z.boolean()),
   chat_template_kwargs: optional(z.record(z.string(), z.unknown())),
 })
 

@@ -28,8 +28,10 @@ export function ollamaGeneration(app: FastifyInstance, context: ApiContext): voi
     const format = ollamaFormat({ model: given.model, kind: 'generate' })
     const exchange = { request, reply, arrivedAt, body }
     if (given.raw !== true) return answerChat(context, exchange, () => format)
-    const encode = () => context.tokenizer.encode(prompt, { addSpecial: true, parseSpecial: true })
-    return answerPrompt(context, exchange, encode, () => format)
+    const promptOf = () => ({
+      tokens: context.tokenizer.encode(prompt, { addSpecial: true, parseSpecial: true }),
+    })
+    return answerPrompt(context, exchange, promptOf, () => format)
   })
 }
 

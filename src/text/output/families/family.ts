@@ -10,6 +10,8 @@ export interface ToolFamily {
   readonly markers: readonly string[]
   /** Ids that its templates take; letters and digits. */
   readonly callId: { readonly prefix: string; readonly numCharacters: number }
+  /** An id from elsewhere as its templates take it, the same for the same; undefined: they take any. */
+  fitId?(id: string): string
   /** Whether a model with this chat template is of the family. */
   fits(template: string): boolean
   /** `names`: the tools that may be called. */

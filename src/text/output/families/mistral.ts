@@ -5,6 +5,7 @@ import type { ToolFamily } from './family.ts'
 
 const opening = '[TOOL_CALLS]'
 const longestName = 256
+const numCharacters = 9
 
 /**
  * `[TOOL_CALLS]` and a list of objects with name and arguments, or, in models since 2025, a mark for each call with its
@@ -13,7 +14,8 @@ const longestName = 256
 export const mistral: ToolFamily = {
   name: 'mistral',
   markers: [opening, '[ARGS]', '[CALL_ID]'],
-  callId: { prefix: '', numCharacters: 9 },
+  callId: { prefix: '', numCharacters },
+  fitId,
   fits: (template) => template.includes(opening),
   syntax: () => ({
     openings: [{ text: opening, where: 'anywhere' }],
@@ -21,6 +23,17 @@ export const mistral: ToolFamily = {
   }),
   opening: ({ name }) =>
     name === undefined ? `${opening}[{"name":` : `${opening}[{"name": ${JSON.stringify(name)}, "arguments":`,
+}
+
+/** FNV-1a, twice, for nine characters. */
+function fitId(id: string): string {
+  if (/^[a-zA-Z0-9]{9}$/.test(id)) return id
+  const hash = (start: number) => {
+    let state = start
+    for (const char of id) state = Math.imul(state ^ (char.codePointAt(0) ?? 0), 0x01000193) >>> 0
+    return state.toString(36).padStart(7, '0')
+  }
+  return (hash(0x811c9dc5) + hash(0x050c5d1f)).slice(0, numCharacters)
 }
 
 /** Tells by the first character which of the two forms it is. */
