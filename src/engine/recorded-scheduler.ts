@@ -20,7 +20,8 @@ import {
 import { TokenChain } from '../simulator/replay/token-chain.ts'
 
 /** What drives steps sees of a scheduler. */
-export type StepScheduler = Pick<Scheduler, keyof Scheduler>
+/** What a step loop needs of a scheduler. */
+export type StepScheduler = Omit<Scheduler, 'numRepeats' | 'repeat'>
 
 export interface PlanSink {
   write(line: PlanLogLine): void

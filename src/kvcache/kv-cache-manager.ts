@@ -9,7 +9,7 @@ import type { Extent } from './extent.ts'
 import { emptyKvCounters, type KvCounters, type KvStats } from './kv-stats.ts'
 import type { TierHit } from './kv-tiers.ts'
 import { noHit, PrefixCache, type PrefixHit } from './prefix-cache.ts'
-import { PrefixHasher } from './prefix-hasher.ts'
+import { PrefixHasher, type BlockHasher } from './prefix-hasher.ts'
 import { PrefixKeys } from './prefix-keys.ts'
 import { ReleasedPath } from './released-path.ts'
 import type { TransferReason } from './transfer.ts'
@@ -24,6 +24,8 @@ export interface PrefixCacheConfig {
   readonly eviction: EvictionPolicy
   /** Makes keys unpredictable: secret where users do not trust each other. */
   readonly seed: number
+  /** Undefined: one whose keys nobody can foresee. */
+  readonly hasher?: BlockHasher | undefined
   /** Keys that are remembered to tell what a cache without limits would hold; undefined: millions. */
   readonly mostSeenKeys?: number | undefined
   /** Where evicted blocks go; undefined: nowhere. */
@@ -90,7 +92,7 @@ export class KvCacheManager {
   readonly swapper: BlockSwapper | undefined
   readonly #pool: BlockPool
   readonly #cache: PrefixCache | undefined
-  readonly #hasher: PrefixHasher | undefined
+  readonly #hasher: BlockHasher | undefined
   readonly #holdings = new Map<SequenceId, Holding>()
   /** Blocks that the step in flight copies from: nobody may have them before. */
   #copySources: { readonly block: BlockId; readonly position: number }[] = []
@@ -102,7 +104,7 @@ export class KvCacheManager {
     invariant(blockSize > 0 && (blockSize & (blockSize - 1)) === 0, `a block of ${blockSize} tokens`)
     this.blockSize = blockSize
     this.#pool = new BlockPool(numBlocks)
-    this.#hasher = prefixCache && new PrefixHasher(prefixCache.seed)
+    this.#hasher = prefixCache && (prefixCache.hasher ?? new PrefixHasher(prefixCache.seed))
     this.#cache =
       prefixCache && new PrefixCache(this.#pool, blockSize, prefixCache.eviction, prefixCache.mostSeenKeys)
     if (this.#cache === undefined || prefixCache?.swapper === undefined) return
@@ -255,6 +257,11 @@ export class KvCacheManager {
   /** Tokens the sequence's blocks can hold; 0 when it has none. */
   capacityOf(sequenceId: SequenceId): number {
     return (this.#holdings.get(sequenceId)?.table.numBlocks ?? 0) * this.blockSize
+  }
+
+  /** Blocks that `grow` may take beyond what it is asked for. */
+  get mostBlocksAhead(): number {
+    return Math.ceil(growthAhead / this.blockSize)
   }
 
   /** Blocks to allocate before the sequence can hold `numTokens` tokens in all. */
@@ -422,7 +429,7 @@ export class KvCacheManager {
    */
   #numAhead(numBlocks: number, expectedGrowth: number): number {
     if (this.#pool.numCachedBlocks === 0) return 0
-    const numAhead = Math.min(Math.ceil(growthAhead / this.blockSize), expectedGrowth)
+    const numAhead = Math.min(this.mostBlocksAhead, expectedGrowth)
     const numLeft = this.numAvailableBlocks - numBlocks - numAhead
     return numLeft < this.numBlocks * ampleShare ? 0 : numAhead
   }

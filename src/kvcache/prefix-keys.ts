@@ -1,4 +1,4 @@
-import { wordsPerKey, type PrefixHasher } from './prefix-hasher.ts'
+import { wordsPerKey, type BlockHasher } from './prefix-hasher.ts'
 
 /**
  * The keys of one sequence's full blocks, each made once, when it is first asked for. Block 0 is behind the key of
@@ -8,14 +8,14 @@ export class PrefixKeys {
   readonly tokens: readonly number[]
   /** The key of the namespace, as text. */
   readonly root: string
-  readonly #hasher: PrefixHasher
+  readonly #hasher: BlockHasher
   readonly #blockSize: number
   /** Key -1 (the namespace), key 0, key 1, ... */
   #words: Int32Array
   #numKeys = 0
 
   /** `tokens` may grow later, and may not change otherwise. */
-  constructor(hasher: PrefixHasher, blockSize: number, namespace: string, tokens: readonly number[]) {
+  constructor(hasher: BlockHasher, blockSize: number, namespace: string, tokens: readonly number[]) {
     this.tokens = tokens
     this.#hasher = hasher
     this.#blockSize = blockSize

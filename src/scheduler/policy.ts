@@ -34,15 +34,15 @@ export interface SchedulingPolicy {
   onAdmitted?(sequence: SequenceView): void
   /** It ended, in whatever way and from wherever it was. */
   onFinished?(sequence: SequenceView): void
-  /** Once a step, after its tokens are appended and before anybody ends with it. */
+  /** Once a step, or once for several alike, after their tokens are appended and before anybody ends with them. */
   onStepEnd?(step: StepService): void
 }
 
-/** Who was served in a step. */
+/** Who was served in a step, or in several one after the other that only decoded for the same sequences. */
 export interface StepService {
   readonly now: Micros
-  /** How long it took; undefined when that says nothing. */
-  readonly stepMicros: number | undefined
+  /** How long each took, in microseconds; empty when that says nothing. */
+  readonly durations: readonly number[]
   readonly served: readonly Served[]
 }
 
@@ -51,8 +51,8 @@ export interface Served {
   /** Tokens at [position, position + numTokens) were computed. */
   readonly position: number
   readonly numTokens: number
-  /** It was the sequence's turn to sample a token. */
-  readonly samples: boolean
+  /** Tokens that it sampled. */
+  readonly numSamples: number
 }
 
 /** What policies may be told; all have defaults. */

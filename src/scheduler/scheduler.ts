@@ -12,7 +12,7 @@
  */
 import { invariant } from '../core/errors.ts'
 import type { FinishReason, GenerationRequest } from '../core/request.ts'
-import { toSequenceId, type Micros, type RequestId, type SequenceId } from '../core/units.ts'
+import { micros, toSequenceId, type Micros, type RequestId, type SequenceId } from '../core/units.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import type { PrefixHit } from '../kvcache/prefix-cache.ts'
 import type { Transfer, TransferOutcome } from '../kvcache/transfer.ts'
@@ -21,6 +21,7 @@ import type { SchedulingPolicy, Served } from './policy.ts'
 import { PlanDraft } from './plan-draft.ts'
 import { isBeingComputed } from './prefix-sharing.ts'
 import { ProgramBook } from './programs/program-book.ts'
+import { appendToAll, repeatsOf } from './repeated-steps.ts'
 import { Room } from './room.ts'
 import { dropFinished, Sequence, type SequenceView } from './sequence.ts'
 import type { BlockCopy, PlanEntry, StepPlan } from './step-plan.ts'
@@ -239,17 +240,60 @@ export class Scheduler {
     plan.entries.forEach((entry, index) => {
       const sequence = this.#sequences.get(entry.requestId)!
       const { position, tokens, samples } = entry
-      if (isServiceNoted) served.push({ sequence, position, numTokens: tokens.length, samples })
+      if (isServiceNoted)
+        served.push({ sequence, position, numTokens: tokens.length, numSamples: samples ? 1 : 0 })
       const result = this.#advance(sequence, entry, sampled[index], now)
       if (result !== undefined) results.push(result)
     })
     this.#kv.endStep()
     dropFinished(this.#running)
-    this.#policy.onStepEnd?.({ now, stepMicros, served })
+    const durations = stepMicros === undefined ? [] : [stepMicros]
+    this.#policy.onStepEnd?.({ now, durations, served })
     for (const { sequence, finish } of results) {
       if (finish !== undefined) this.#policy.onFinished?.(sequence)
     }
     return results
+  }
+
+  /**
+   * How many steps can end like the one in flight before anything else can happen, if nobody comes or goes and every
+   * sample is a token that ends nothing; at most `most`.
+   */
+  numRepeats(most: number): number {
+    const plan = this.#inFlight
+    if (plan === undefined || this.numWaiting > 0) return 0
+    return repeatsOf(plan, this.#running, { kv: this.#kv, most })
+  }
+
+  /**
+   * As many steps as `durations` has microseconds end one after the other, the last one now; each sampled `token` for
+   * everybody. No more than `numRepeats` allows. Returns the plan that is in flight then.
+   */
+  repeat(durations: readonly number[], token: number, now: Micros): StepPlan {
+    const { entries } = this.#inFlight!
+    const numSteps = durations.length
+    const { numDecodes, numPrefillTokens, attendedKeys } = this.#work
+    let at = durations.reduce((time, duration) => time - duration, now as number)
+    for (const [index, stepMicros] of durations.entries()) {
+      if (index > 0) {
+        this.#programs?.begin(micros(at))
+        this.#growRunning()
+      }
+      at += stepMicros
+      const keys = attendedKeys + index * entries.length
+      this.#budget.observe({ numDecodes, numPrefillTokens, attendedKeys: keys }, stepMicros)
+      appendToAll(this.#running, token, this.#kv)
+    }
+    const served = this.#running.map((sequence, index): Served => {
+      const { position } = entries[index]!
+      return { sequence, position, numTokens: numSteps, numSamples: numSteps }
+    })
+    this.#policy.onStepEnd?.({ now, durations, served })
+    this.#step += numSteps - 1
+    this.#inFlight = undefined
+    const plan = this.schedule(now)
+    invariant(plan !== undefined && plan.entries.length === entries.length, 'a repeated step was another one')
+    return plan
   }
 
   /** @throws {InvariantError} when queues, blocks and sequences disagree. */

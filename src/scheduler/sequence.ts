@@ -62,7 +62,7 @@ export class Sequence implements SequenceView {
   ) {
     this.id = id
     this.request = request
-    this.tokens = [...request.promptTokens, ...request.outputTokens]
+    this.tokens = request.promptTokens.concat(request.outputTokens)
     this.maxLength = maxLength
     this.#stopTokenIds = stopTokenIds
   }

@@ -34,9 +34,9 @@ export function continueRuns(
 
 export function tokensOf(runs: readonly Run[]): number[] {
   const tokens: number[] = []
-  for (const { token, length } of runs) {
-    for (let count = 0; count < length; count += 1) tokens.push(token)
-  }
+  tokens.length = lengthOf(runs)
+  let at = 0
+  for (const { token, length } of runs) tokens.fill(token, at, (at += length))
   return tokens
 }
 

@@ -181,6 +181,43 @@ test('every answer has all its tokens, each later than the one before, whatever 
   )
 })
 
+test('like steps that pass at once end as they would one by one', () => {
+  const odd: LatencyModel = {
+    ...latency,
+    stepMicros: ({ numTokens, numSequences, decodeKeys }) =>
+      9_973.7 + 811.3 * numTokens + 17.1 * numSequences + 0.37 * decodeKeys,
+  }
+  const lengths = 'system=64,first=100,result=60,output=150,max-tokens=900'
+  const given = fc.record({
+    seed: fc.nat(1000),
+    rate: fc.constantFrom(1, 5, 50),
+    numBlocks: fc.integer({ min: 60, max: 600 }),
+    policy: fc.constantFrom(...policyNames),
+    eviction: fc.constantFrom(undefined, 'lru', 'value'),
+    numEngines: fc.integer({ min: 1, max: 3 }),
+    numUsers: fc.constantFrom(undefined, 4),
+    maxTbtMicros: fc.constantFrom(undefined, 30_000),
+    history: fc.constantFrom('trace', 'actual'),
+  })
+  const run = ({ seed, rate, numUsers, maxTbtMicros, ...others }: Given, isStepByStep: boolean): string => {
+    const { policy, numBlocks, eviction, ...fleet } = others
+    const workload = generated(`agents:programs=15,turns=3,tool-seconds=0.3,rate=${rate},${lengths}`, seed)
+    const options = optionsFor(workload, { ...fleet, numUsers, latency: odd, isStepByStep })
+    const engine = tight(options, { numBlocks, policy, eviction })
+    const planning = { ...engine.planning, maxTbtMicros }
+    const result = simulate({ ...options, engine: { ...engine, planning } })
+    const records = result.records.map((record) => ({ ...record, times: record.tokenTimes }))
+    return JSON.stringify({ ...result, records })
+  }
+  type Given = typeof given extends fc.Arbitrary<infer Value> ? Value : never
+  fc.assert(
+    fc.property(given, (each) => {
+      expect(run(each, false)).toBe(run(each, true))
+    }),
+    { numRuns: 40 },
+  )
+})
+
 test('a pool that is too small costs preemptions, and their tokens come later', () => {
   const workload = generated('poisson:requests=40,prompt=200,output=100,rate=100')
   const options = optionsFor(workload)

@@ -30,6 +30,8 @@ export interface SimulationOptions {
   readonly latency: LatencyModel
   readonly numEngines: number
   readonly routing: RoutingPolicy
+  /** Every step is planned by itself; for tests, which find the same results then. */
+  readonly isStepByStep?: boolean
 }
 
 export interface SimulationResult {
@@ -62,6 +64,8 @@ interface Place {
   readonly live: Map<SequenceId, Live>
   /** Preempted after their first token, and without a further one since. */
   readonly interrupted: Set<SequenceId>
+  /** When its step ends, as far as was told to the queue of events; what was told before counts no longer. */
+  endsAt: Micros | undefined
 }
 
 /** What a program's next turn needs to know of those before it. */
@@ -81,15 +85,17 @@ class Simulation {
   readonly #records: SimulatedRecord[] = []
   #numUnfinished = 0
   #now: Micros = micros(0)
+  #endedAt: Micros = micros(0)
 
   constructor(options: SimulationOptions) {
     this.#options = options
     this.#gate = createTurnGate(options.requests, options.numUsers)
     this.#places = Array.from({ length: options.numEngines }, (_, index) => ({
-      engine: new SimulatedEngine(options.engine, options.latency),
+      engine: new SimulatedEngine(options.engine, options.latency, options.isStepByStep),
       view: { index, numRequests: 0, numTokens: 0 },
       live: new Map(),
       interrupted: new Set(),
+      endsAt: undefined,
     }))
     this.#views = this.#places.map(({ view }) => view)
   }
@@ -108,7 +114,7 @@ class Simulation {
         busyMicros,
         numPreemptions,
       })),
-      endedAt: this.#now,
+      endedAt: this.#endedAt,
     }
   }
 
@@ -127,8 +133,9 @@ class Simulation {
     const runs = this.#runsOf(request, history)
     const generation = toGeneration(index, request, at, { runs, startedAt: history?.startedAt ?? at })
     const { tenant, program } = request
-    const place =
-      this.#places[routing.route({ tokens: generation.promptTokens, tenant, program }, this.#views)]
+    const { length } = this.#places
+    const routed = { tokens: generation.promptTokens, tenant, program }
+    const place = this.#places[length === 1 ? 0 : routing.route(routed, this.#views)]
     invariant(place !== undefined, `routing policy ${routing.name} chose an engine that is not there`)
     const record = new SimulatedRecord(index, request, at)
     record.bind(place.view.index, place.engine.steps, latency.answerMicros)
@@ -148,7 +155,9 @@ class Simulation {
   }
 
   #submit(place: Place, generation: GenerationRequest, live: Live, now: Micros): void {
-    const admission = place.engine.submit(generation)
+    this.#endedAt = now
+    const admission = place.engine.submit(generation, now)
+    if (place.engine.isBusy) this.#awaitEnd(place)
     if (admission.kind === 'rejected') {
       live.record.error = admission.message
       this.#end(place, live, now)
@@ -162,15 +171,26 @@ class Simulation {
     const { engine, live, interrupted } = place
     // Several arrivals wake it at one instant.
     if (engine.isBusy) return
-    const begun = engine.begin(now)
-    if (begun === undefined) return
-    for (const id of begun.plan.preempted) {
+    const plan = engine.begin(now, interrupted.size > 0)
+    if (plan === undefined) return
+    for (const id of plan.preempted) {
       const { record } = live.get(id)!
       if (!record.isStreaming) continue
       record.endStretch(engine.steps.length - 1)
       interrupted.add(id)
     }
-    this.#events.add(begun.endsAt, 'stepEnded', (at) => {
+    this.#awaitEnd(place)
+  }
+
+  #awaitEnd(place: Place): void {
+    const { engine } = place
+    const { endsAt } = engine
+    if (endsAt === place.endsAt) return
+    place.endsAt = endsAt
+    this.#events.add(endsAt, 'stepEnded', (at) => {
+      if (place.endsAt !== at) return
+      place.endsAt = undefined
+      this.#endedAt = at
       this.#apply(place, engine.end(at), at)
       this.#begin(place, at)
     })

@@ -50,7 +50,7 @@ class OpenLoop implements TurnGate {
     const released = this.#waiting.get(key) ?? []
     this.#waiting.delete(key)
     for (const { index, request } of released) {
-      this.#due.push({ index, request, dueAt: micros(at + request.gap) })
+      this.#due.push({ index, request, dueAt: afterGap(at, request) })
     }
   }
 
@@ -78,6 +78,9 @@ class OpenLoop implements TurnGate {
     else others.push(due)
   }
 }
+
+/** Nobody reacts at once: what happens at one instant is over before what follows from it. */
+const afterGap = (at: Micros, { gap }: WorkloadRequest): Micros => micros(at + Math.max(1, gap))
 
 function predecessorOf({ program, turn, after }: WorkloadRequest): string | undefined {
   if (program !== undefined && turn > 0) return turnKey({ program, turn: turn - 1 })
@@ -116,6 +119,6 @@ class ClosedLoop implements TurnGate {
     if (index === undefined) return
     const request = this.#requests[index]!
     this.#rest.set(request, rest)
-    this.#due.push({ index, request, dueAt: micros(now + request.gap) })
+    this.#due.push({ index, request, dueAt: afterGap(now, request) })
   }
 }

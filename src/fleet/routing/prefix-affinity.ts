@@ -3,7 +3,7 @@ import { leastLoadedOf } from './least-loaded.ts'
 
 /** Tokens of a prompt that are remembered as one. */
 const chunkSize = 64
-/** Chunks remembered in all: the least recently used go first. */
+/** Chunks remembered in all, at least half of them: the least recently used go first, half of all at a time. */
 const mostChunks = 262_144
 /** What an unfinished token weighs against one that need not be computed: it shares its steps with others. */
 const loadWeight = 0.1
@@ -15,18 +15,17 @@ const loadWeight = 0.1
  */
 export function prefixAffinity(): RoutingPolicy {
   /** The engine that was sent a chunk and all before it last, by the hash of both. */
-  const owners = new Map<number, number>()
+  let owners = new Map<number, number>()
+  let older: ReadonlyMap<number, number> = new Map()
   return {
     name: 'prefix-affinity',
     route(request, engines) {
       const chunks = chunkHashes(request)
-      const matched = matchedTokens(chunks, owners, engines.length)
+      const ownerOf = (chunk: number): number | undefined => owners.get(chunk) ?? older.get(chunk)
+      const matched = matchedTokens(chunks, ownerOf, engines.length)
       const chosen = bestOf(engines, matched)
-      for (const chunk of chunks) {
-        owners.delete(chunk)
-        owners.set(chunk, chosen)
-      }
-      while (owners.size > mostChunks) owners.delete(owners.keys().next().value!)
+      for (const chunk of chunks) owners.set(chunk, chosen)
+      if (owners.size > mostChunks / 2) [older, owners] = [owners, new Map()]
       return chosen
     },
   }
@@ -49,12 +48,12 @@ function bestOf(engines: readonly EngineView[], matched: Float64Array): number {
 /** How far into the prompt each engine was sent all of it. */
 function matchedTokens(
   chunks: readonly number[],
-  owners: ReadonlyMap<number, number>,
+  ownerOf: (chunk: number) => number | undefined,
   numEngines: number,
 ): Float64Array {
   const matched = new Float64Array(numEngines)
   for (const [index, chunk] of chunks.entries()) {
-    const owner = owners.get(chunk)
+    const owner = ownerOf(chunk)
     if (owner === undefined) break
     matched[owner] = (index + 1) * chunkSize
   }

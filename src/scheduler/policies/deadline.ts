@@ -85,13 +85,14 @@ class Pace {
   #microsPerStep = 0
   #meanOutput = 128
 
-  observe({ stepMicros, served }: StepService): void {
-    if (stepMicros === undefined) return
+  observe({ durations, served }: StepService): void {
     let numTokens = 0
     for (const each of served) numTokens += each.numTokens
-    this.#microsPerStep = blend(this.#microsPerStep, stepMicros)
-    if (numTokens === served.length) return
-    this.#microsPerPromptToken = blend(this.#microsPerPromptToken, stepMicros / numTokens)
+    for (const stepMicros of durations) {
+      this.#microsPerStep = blend(this.#microsPerStep, stepMicros)
+      if (numTokens === served.length * durations.length) continue
+      this.#microsPerPromptToken = blend(this.#microsPerPromptToken, stepMicros / numTokens)
+    }
   }
 
   observeOutput(numTokens: number): void {

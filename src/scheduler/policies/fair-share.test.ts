@@ -157,7 +157,7 @@ it('forgets tenants that are gone, and lifts them when they come back', () => {
     share.admit(sequence)
     expect(share.counterOf(request.tenant)).toBeGreaterThanOrEqual(counter)
     counter = share.counterOf(request.tenant)
-    share.serve({ sequence, position: 0, numTokens: 3, samples: true })
+    share.serve({ sequence, position: 0, numTokens: 3, numSamples: 1 })
     share.finish(sequence)
   }
   expect(share.numAccounts).toBeLessThan(300)
@@ -176,9 +176,9 @@ it('gives back what was charged for a prompt that was never computed', () => {
   share.open(sequence, undefined)
   share.admit(sequence)
   expect(share.counterOf('a')).toBeCloseTo((20 * prices.cached + 80) / 2)
-  share.serve({ sequence, position: 20, numTokens: 30, samples: false })
+  share.serve({ sequence, position: 20, numTokens: 30, numSamples: 0 })
   // Computed again after a preemption.
-  share.serve({ sequence, position: 0, numTokens: 40, samples: false })
+  share.serve({ sequence, position: 0, numTokens: 40, numSamples: 0 })
   share.finish(sequence)
   expect(share.counterOf('a')).toBeCloseTo((20 * prices.cached + 30) / 2)
 })

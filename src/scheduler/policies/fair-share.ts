@@ -108,12 +108,17 @@ export class FairShare {
     this.#charge(name, account, numCached * cached + (numPrompt - numCached) * prompt)
   }
 
-  serve({ sequence, position, numTokens, samples }: Served): void {
+  /** Token by token: adding up a product would round otherwise, and several steps at once count as one by one. */
+  serve({ sequence, position, numTokens, numSamples }: Served): void {
     const charge = this.#charges.get(sequence.id)
     invariant(charge !== undefined, `sequence ${sequence.id} is served without having been admitted`)
     const numPrompt = sequence.request.promptTokens.length
     charge.numComputed = Math.max(charge.numComputed, Math.min(numPrompt, position + numTokens))
-    if (samples) this.#charge(charge.name, charge.account, this.#rules.prices.output)
+    const { name, account } = charge
+    for (let count = 0; count < numSamples; count += 1) {
+      account.counter += this.#rules.prices.output / account.weight
+    }
+    if (numSamples > 0) this.#noteChange(name, account)
   }
 
   finish(sequence: SequenceView): void {
@@ -128,6 +133,10 @@ export class FairShare {
 
   #charge(name: string, account: Account, weightedTokens: number): void {
     account.counter += weightedTokens / account.weight
+    this.#noteChange(name, account)
+  }
+
+  #noteChange(name: string, account: Account): void {
     this.#highest = Math.max(this.#highest, account.counter)
     this.#rules.onChange?.(name)
   }

@@ -24,7 +24,9 @@ export interface StepShape {
   readonly prefillKeys: number
 }
 
-export function shapeOf({ entries, numTokens }: Pick<StepPlan, 'entries' | 'numTokens'>): StepShape {
+export function shapeOf({ entries, numTokens }: Pick<StepPlan, 'entries' | 'numTokens'>): {
+  -readonly [Field in keyof StepShape]: StepShape[Field]
+} {
   let numSamples = 0
   let decodeKeys = 0
   let prefillKeys = 0
