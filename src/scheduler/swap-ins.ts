@@ -10,15 +10,16 @@ import type { WaitingQueue } from './waiting-queue.ts'
 const mostUnderWay = 4
 
 /**
- * Sequences that wait for their blocks to come back from a tier. Meanwhile they are in no queue, and so in nobody's
- * way; afterwards they wait like everybody else, and find their blocks in the prefix cache.
+ * Sequences that wait for their blocks to come back from a tier. Meanwhile they are in nobody's way, and keep their
+ * places in the queue: were they to line up anew, others would come before them, whose blocks push theirs out again,
+ * and so on for ever. Afterwards they find their blocks in the prefix cache.
  */
 export class SwapIns {
   readonly #kv: KvCacheManager
   readonly #queue: WaitingQueue
   readonly #sequences = new Map<SequenceId, Sequence>()
 
-  /** `queue`: where sequences come from, and go back to. */
+  /** `queue`: where sequences wait. */
   constructor(kv: KvCacheManager, queue: WaitingQueue) {
     this.#kv = kv
     this.#queue = queue
@@ -32,7 +33,7 @@ export class SwapIns {
     return this.#sequences.values()
   }
 
-  /** As `KvCacheManager.bringBack`, for a sequence of the queue, which has left it after `begun`. */
+  /** As `KvCacheManager.bringBack`, for a sequence of the queue, which is set aside after `begun`. */
   begin(sequence: Sequence, hit: PrefixHit): 'nothing' | 'waits' | 'begun' {
     const { id, keys, tokens, status } = sequence
     const reason = status === 'preempted' ? 'resume' : 'prefix'
@@ -41,13 +42,16 @@ export class SwapIns {
     const begun = this.#kv.bringBack(returner, hit)
     if (begun !== 'begun') return begun
     this.#sequences.set(id, sequence)
-    this.#queue.remove(sequence)
+    this.#queue.setAside(sequence)
     return begun
   }
 
   /** Nobody waits for it any more. False when it is not here. */
-  cancel({ id }: Sequence): boolean {
-    return this.#sequences.delete(id)
+  cancel(sequence: Sequence): boolean {
+    if (!this.#sequences.delete(sequence.id)) return false
+    this.#queue.putBack(sequence)
+    this.#queue.remove(sequence)
+    return true
   }
 
   /** What is to be moved from now on; each is handed out once. */
@@ -55,13 +59,13 @@ export class SwapIns {
     return this.#kv.swapper?.takeTransfers() ?? []
   }
 
-  /** What came of a transfer: who waited for it is in the queue again. */
+  /** What came of a transfer: who waited for it waits for its turn again. */
   finish(outcome: TransferOutcome): void {
     invariant(this.#kv.swapper !== undefined, 'there are no tiers')
     const id = this.#kv.swapper.finish(outcome)
     const sequence = id === undefined ? undefined : this.#sequences.get(id)
     if (sequence === undefined) return
     this.#sequences.delete(sequence.id)
-    this.#queue.add(sequence)
+    this.#queue.putBack(sequence)
   }
 }

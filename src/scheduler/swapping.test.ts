@@ -6,13 +6,15 @@ import {
   SchedulerRun,
   servedAlone,
   tierScenarios,
+  type Arrival,
 } from '../../test/support/scheduler-run.ts'
-import { policies } from './policies/index.ts'
+import { policies, policyNames } from './policies/index.ts'
 
 const swapping = fc
-  .tuple(scenarios, tierScenarios, fc.integer({ min: 8, max: 20 }))
-  .map(([scenario, tiers, numBlocks]) => ({
+  .tuple(scenarios, tierScenarios, fc.integer({ min: 8, max: 20 }), fc.constantFrom(...policyNames))
+  .map(([scenario, tiers, numBlocks, policy]) => ({
     ...scenario,
+    policy,
     tiers,
     numBlocks,
     eviction: scenario.eviction ?? 'value',
@@ -28,7 +30,7 @@ describe('swapping', () => {
       const seen = { resumed: 0, prefixed: 0, failedReads: 0, failedWrites: 0, clean: 0 }
       fc.assert(
         fc.property(swapping, (scenario) => {
-          const run = new SchedulerRun(scenario, policies.fcfs())
+          const run = new SchedulerRun(scenario, policies[scenario.policy]())
           run.toEnd()
           for (const [index, arrival] of scenario.arrivals.entries()) {
             const request = requestOf(index, arrival)
@@ -50,4 +52,51 @@ describe('swapping', () => {
       for (const [name, count] of Object.entries(seen)) expect(count, name).toBeGreaterThan(0)
     },
   )
+
+  it.each(policyNames)(
+    'serves tenants who all come back at once, to blocks that have no room together: %s',
+    (policy) => {
+      const numTenants = 8
+      const histories = Array.from({ length: numTenants }, (_, who) =>
+        Array.from({ length: 56 }, (_, index) => (index * 7 + who * 11) % 90),
+      )
+      const arrivals = [0, 200].flatMap((atStep) =>
+        histories.map((promptTokens, who) => comeBack({ atStep, promptTokens, tenant: `tenant ${who}` })),
+      )
+      const run = new SchedulerRun(
+        {
+          arrivals,
+          numBlocks: 40,
+          maxNumSeqs: 8,
+          maxNumBatchedTokens: 32,
+          maxTbtMicros: undefined,
+          growthHeadroom: undefined,
+          eviction: 'value',
+          tiers: { numSlots: [200], keepsLast: false, seed: 1, writing: 0, reading: 0, mostSteps: 4 },
+        },
+        policies[policy](),
+      )
+      run.toEnd()
+      const { tiers, movedBytes } = run.swapStats!
+      expect(movedBytes.prefix).toBeGreaterThan(0)
+      // Each has 13 full blocks to read: nobody's are pushed out again before they are used.
+      expect(tiers[0]!.numBlocksRead).toBeLessThan(1.5 * 13 * numTenants)
+    },
+  )
 })
+
+function comeBack(of: Pick<Arrival, 'atStep' | 'promptTokens' | 'tenant'>): Arrival {
+  return {
+    ...of,
+    numRecovered: 0,
+    maxTokens: 6,
+    ignoreEos: true,
+    program: undefined,
+    serviceClass: 'default',
+    priority: 0,
+    deadlineAfter: undefined,
+    cacheSalt: undefined,
+    cancelAfter: undefined,
+    cancelInFlight: false,
+  }
+}

@@ -72,6 +72,8 @@ function withMisses(heap: HeapQueue, placeOf: (sequence: Sequence) => Place): Wa
     },
     add: (sequence) => heap.add(sequence),
     remove: (sequence) => heap.remove(sequence),
+    setAside: (sequence) => heap.setAside(sequence),
+    putBack: (sequence) => heap.putBack(sequence),
     values: () => heap.values(),
     checkInvariants: () => heap.checkInvariants(),
   }

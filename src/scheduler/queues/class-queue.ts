@@ -16,6 +16,8 @@ export interface ClassRules<Queue extends WaitingQueue> {
 export class ClassQueue<Queue extends WaitingQueue = WaitingQueue> implements WaitingQueue {
   readonly #rules: ClassRules<Queue>
   readonly #queues = new Map<string, Queue>()
+  /** How many of each class are set aside. */
+  readonly #numAside = new Map<string, number>()
 
   constructor(rules: ClassRules<Queue>) {
     this.#rules = rules
@@ -27,9 +29,9 @@ export class ClassQueue<Queue extends WaitingQueue = WaitingQueue> implements Wa
     return size
   }
 
-  /** Somebody of the class waits. */
+  /** Somebody of the class waits, or is set aside. */
   has(className: string): boolean {
-    return (this.#queues.get(className)?.size ?? 0) > 0
+    return (this.#queues.get(className)?.size ?? 0) + (this.#numAside.get(className) ?? 0) > 0
   }
 
   /** The queue of a class, also when it is empty. */
@@ -51,15 +53,22 @@ export class ClassQueue<Queue extends WaitingQueue = WaitingQueue> implements Wa
 
   add(sequence: Sequence): void {
     const name = this.#rules.classOf(sequence)
-    const queue = this.queueOf(name)
-    if (queue.size === 0) this.#rules.onOpen?.(sequence)
-    queue.add(sequence)
+    if (!this.has(name)) this.#rules.onOpen?.(sequence)
+    this.queueOf(name).add(sequence)
   }
 
   remove(sequence: Sequence): void {
-    const queue = this.#queues.get(this.#rules.classOf(sequence))
-    invariant(queue !== undefined, `sequence ${sequence.id} does not wait`)
-    queue.remove(sequence)
+    this.#queueWith(sequence).remove(sequence)
+  }
+
+  setAside(sequence: Sequence): void {
+    this.#queueWith(sequence).setAside(sequence)
+    this.#countAside(sequence, 1)
+  }
+
+  putBack(sequence: Sequence): void {
+    this.#countAside(sequence, -1)
+    this.#queueWith(sequence).putBack(sequence)
   }
 
   *values(): Iterable<Sequence> {
@@ -68,5 +77,18 @@ export class ClassQueue<Queue extends WaitingQueue = WaitingQueue> implements Wa
 
   checkInvariants(): void {
     for (const queue of this.#queues.values()) queue.checkInvariants()
+  }
+
+  #queueWith(sequence: Sequence): Queue {
+    const queue = this.#queues.get(this.#rules.classOf(sequence))
+    invariant(queue !== undefined, `sequence ${sequence.id} does not wait`)
+    return queue
+  }
+
+  #countAside(sequence: Sequence, change: 1 | -1): void {
+    const name = this.#rules.classOf(sequence)
+    const count = (this.#numAside.get(name) ?? 0) + change
+    invariant(count >= 0, `sequence ${sequence.id} is put back and was not set aside`)
+    this.#numAside.set(name, count)
   }
 }

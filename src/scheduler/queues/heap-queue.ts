@@ -41,6 +41,14 @@ export class HeapQueue implements WaitingQueue {
     this.#siftDown(last, last.queueIndex)
   }
 
+  setAside(sequence: Sequence): void {
+    this.remove(sequence)
+  }
+
+  putBack(sequence: Sequence): void {
+    this.add(sequence)
+  }
+
   values(): readonly Sequence[] {
     return this.#heap
   }

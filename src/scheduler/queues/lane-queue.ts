@@ -24,13 +24,16 @@ interface Lane {
   readonly queue: WaitingQueue
   /** Counts up from lane to lane. */
   readonly number: number
+  /** Of its sequences, those that are set aside: its queue does not have them. */
+  numAside: number
   key: number
   load: number
+  /** Place in the heap; -1 while all are set aside. */
   index: number
 }
 
 /**
- * One queue for each of many lanes, such as tenants, and a heap of the lanes that are not empty: a lane whose key
+ * One queue for each of many lanes, such as tenants, and a heap of the lanes where somebody waits: a lane whose key
  * changes moves in O(log lanes), and nobody's place inside a lane is looked at.
  */
 export class LaneQueue implements WaitingQueue {
@@ -79,19 +82,36 @@ export class LaneQueue implements WaitingQueue {
     const name = this.#rules.laneOf(sequence)
     let lane = this.#lanes.get(name)
     this.#rules.onAdd?.(sequence, lane === undefined)
-    if (lane === undefined) {
-      lane = this.#open(name)
-    }
+    lane ??= this.#open(name)
     lane.queue.add(sequence)
     this.#size += 1
+    if (lane.index < 0) this.#push(lane)
   }
 
   remove(sequence: Sequence): void {
-    const lane = this.#lanes.get(this.#rules.laneOf(sequence))
-    invariant(lane !== undefined, `sequence ${sequence.id} does not wait`)
+    const lane = this.#laneWith(sequence)
     lane.queue.remove(sequence)
     this.#size -= 1
-    if (lane.queue.size === 0) this.#close(lane)
+    if (lane.queue.size > 0) return
+    this.#pull(lane)
+    if (lane.numAside === 0) this.#lanes.delete(lane.name)
+  }
+
+  setAside(sequence: Sequence): void {
+    const lane = this.#laneWith(sequence)
+    lane.queue.setAside(sequence)
+    lane.numAside += 1
+    this.#size -= 1
+    if (lane.queue.size === 0) this.#pull(lane)
+  }
+
+  putBack(sequence: Sequence): void {
+    const lane = this.#laneWith(sequence)
+    invariant(lane.numAside > 0, `sequence ${sequence.id} is put back and was not set aside`)
+    lane.queue.putBack(sequence)
+    lane.numAside -= 1
+    this.#size += 1
+    if (lane.index < 0) this.#push(lane)
   }
 
   /** The lane's key has changed. Lanes where nobody waits are ignored. */
@@ -100,6 +120,7 @@ export class LaneQueue implements WaitingQueue {
     if (lane === undefined) return
     lane.key = this.#rules.keyOf(name)
     lane.load = this.#rules.loadOf(name)
+    if (lane.index < 0) return
     this.#siftUp(lane)
     this.#siftDown(lane)
   }
@@ -122,7 +143,18 @@ export class LaneQueue implements WaitingQueue {
       lane.queue.checkInvariants()
       size += lane.queue.size
     })
-    invariant(size === this.#size && this.#lanes.size === this.#heap.length, 'the lanes miscount')
+    let numOpen = 0
+    for (const { index, queue, numAside } of this.#lanes.values()) {
+      invariant(queue.size > 0 === index >= 0 && queue.size + numAside > 0, 'a lane is in the wrong place')
+      if (index >= 0) numOpen += 1
+    }
+    invariant(size === this.#size && numOpen === this.#heap.length, 'the lanes miscount')
+  }
+
+  #laneWith(sequence: Sequence): Lane {
+    const lane = this.#lanes.get(this.#rules.laneOf(sequence))
+    invariant(lane !== undefined, `sequence ${sequence.id} does not wait`)
+    return lane
   }
 
   #open(name: string): Lane {
@@ -130,23 +162,31 @@ export class LaneQueue implements WaitingQueue {
       name,
       queue: this.#rules.createLane(),
       number: this.#numOpened++,
+      numAside: 0,
       key: this.#rules.keyOf(name),
       load: this.#rules.loadOf(name),
-      index: this.#heap.length,
+      index: -1,
     }
     this.#lanes.set(name, lane)
-    this.#heap.push(lane)
-    this.#siftUp(lane)
     return lane
   }
 
-  #close(lane: Lane): void {
-    this.#lanes.delete(lane.name)
+  /** Into the heap. */
+  #push(lane: Lane): void {
+    lane.index = this.#heap.length
+    this.#heap.push(lane)
+    this.#siftUp(lane)
+  }
+
+  /** Out of the heap. */
+  #pull(lane: Lane): void {
     const last = this.#heap.pop()!
-    if (last === lane) return
-    this.#place(last, lane.index)
-    this.#siftUp(last)
-    this.#siftDown(last)
+    if (last !== lane) {
+      this.#place(last, lane.index)
+      this.#siftUp(last)
+      this.#siftDown(last)
+    }
+    lane.index = -1
   }
 
   #place(lane: Lane, index: number): void {
