@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { RandomStream } from '../core/random.ts'
+import { RandomStream, uniformAt } from '../core/random.ts'
 import { greedySampling, type SamplingParams } from '../core/sampling-params.ts'
+import { toTokenMask } from '../grammar/token-mask.ts'
 import { rowOf } from '../../test/support/logits-row.ts'
 import { referenceToken } from '../../test/support/reference-sampling.ts'
 import { createSampler } from './sampler.ts'
@@ -82,6 +83,33 @@ describe('sampling from a row', () => {
         expect(createSampler(params, promptTokens, outputTokens).sample(row).tokenId).toBe(expected)
       }),
       { numRuns: 6000 },
+    )
+  })
+
+  it('chooses under a mask what the rules choose when the vocabulary has nothing else', () => {
+    fc.assert(
+      fc.property(
+        caseArbitrary,
+        fc.nat(),
+        fc.constantFrom(0.02, 0.3, 0.9, 1),
+        fc.boolean(),
+        (given, seed, share, hasLists) => {
+          const { logits, numTop, params, promptTokens, outputTokens } = given
+          const isAllowed = (id: number) => uniformAt(seed, 0, id) < share && Number.isFinite(logits[id])
+          const bits = new Uint32Array(Math.ceil(logits.length / 32))
+          for (const id of logits.keys()) if (isAllowed(id)) bits[id >>> 5]! |= 1 << (id & 31)
+          const listed = toTokenMask(bits, logits.length)
+          const mask = hasLists ? listed : { ...listed, allowed: undefined, denied: undefined }
+          fc.pre(listed.count > 1)
+          const row = rowOf(logits, numTop)
+          const sampler = createSampler(params, promptTokens, outputTokens, { isMasked: true })
+          const expected = referenceToken(row, params, promptTokens, outputTokens, mask)
+          expect(sampler.sample(row, mask).tokenId).toBe(expected)
+          const wide = { ...mask, allowed: undefined }
+          expect(createSampler(params, promptTokens, outputTokens).sample(row, wide).tokenId).toBe(expected)
+        },
+      ),
+      { numRuns: 4000 },
     )
   })
 

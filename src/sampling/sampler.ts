@@ -3,18 +3,22 @@
  * it looks at as little of the row as decides the token (`narrow-candidates.ts`, `draw.ts`) and at the whole of
  * it only when it must (`wide-candidates.ts`): the token is the same either way.
  *
+ * A mask comes first: what it does not allow is as good as not in the vocabulary.
  * Order of the rules: logit bias, repetition penalty, presence and frequency penalty; then the best token if
  * greedy; else temperature, min-p, top-k, top-p and a draw.
  */
 import { uniformAt } from '../core/random.ts'
 import type { SamplingParams, TokenLogprobs } from '../core/sampling-params.ts'
 import type { LogitsNeed, LogitsRow } from '../executor/executor.ts'
+import type { TokenMask } from '../grammar/token-mask.ts'
 import type { CandidateList } from './candidate-list.ts'
 import { drawIndex, drawsFromWholeRow, toDrawRules, type DrawRules } from './draw.ts'
 import { LogitAdjustments } from './logit-adjustments.ts'
 import { checkLogit } from './logit-errors.ts'
 import { tokenLogprobs } from './logprobs.ts'
+import { maskedCandidates } from './masked-candidates.ts'
 import { narrowCandidates } from './narrow-candidates.ts'
+import type { AdjustedRow } from './total-mass.ts'
 import { wideCandidates } from './wide-candidates.ts'
 
 export interface SampledToken {
@@ -27,10 +31,10 @@ export interface Sampler {
   /** What the executor should prepare of this sequence's next row. */
   need(): LogitsNeed
   /**
-   * Chooses the next token and counts it as output.
+   * Chooses the next token, of those that `mask` allows, and counts it as output.
    * @throws {ServingError} `INTERNAL` when the row holds no usable logits.
    */
-  sample(row: LogitsRow): SampledToken
+  sample(row: LogitsRow, mask?: TokenMask): SampledToken
 }
 
 /**
@@ -41,8 +45,14 @@ export function createSampler(
   params: SamplingParams,
   promptTokens: readonly number[],
   outputTokens: readonly number[],
+  options: SamplerOptions = {},
 ): Sampler {
-  return new TokenSampler(params, promptTokens, outputTokens)
+  return new TokenSampler(params, { promptTokens, outputTokens }, options)
+}
+
+export interface SamplerOptions {
+  /** `sample` will be called with masks. */
+  readonly isMasked?: boolean
 }
 
 /** vLLM's bound too: below it float32 logits cannot tell a draw from the best token. */
@@ -56,13 +66,23 @@ class TokenSampler implements Sampler {
   readonly #need: LogitsNeed
   #numOutputTokens: number
 
-  constructor(params: SamplingParams, promptTokens: readonly number[], outputTokens: readonly number[]) {
+  constructor(
+    params: SamplingParams,
+    {
+      promptTokens,
+      outputTokens,
+    }: { readonly promptTokens: readonly number[]; readonly outputTokens: readonly number[] },
+    { isMasked = false }: SamplerOptions,
+  ) {
     this.#params = params
     this.#adjustments = new LogitAdjustments(params, promptTokens, outputTokens)
     this.#rules = params.temperature < smallestTemperature ? undefined : toDrawRules(params)
     this.#numOutputTokens = outputTokens.length
     const bestIsEnough =
-      this.#rules === undefined && !this.#adjustments.possible && params.topLogprobs === undefined
+      this.#rules === undefined &&
+      !this.#adjustments.possible &&
+      params.topLogprobs === undefined &&
+      !isMasked
     this.#need = bestIsEnough
       ? { kind: 'argmax' }
       : { kind: 'top', logSumExpAt: massesNeeded(this.#rules, params.topLogprobs !== undefined) }
@@ -72,9 +92,9 @@ class TokenSampler implements Sampler {
     return this.#need
   }
 
-  sample(row: LogitsRow): SampledToken {
+  sample(row: LogitsRow, mask?: TokenMask): SampledToken {
     checkLogit(row.topLogits[0])
-    const tokenId = this.#choose(row)
+    const tokenId = this.#choose(row, mask)
     const { topLogprobs } = this.#params
     const logprobs = topLogprobs === undefined ? undefined : tokenLogprobs(row, tokenId, topLogprobs)
     this.#adjustments.record(tokenId)
@@ -82,19 +102,24 @@ class TokenSampler implements Sampler {
     return { tokenId, logprobs }
   }
 
-  #choose(row: LogitsRow): number {
+  #choose(row: LogitsRow, mask: TokenMask | undefined): number {
     this.#adjustments.limitTo(row.vocabSize)
-    if (this.#rules === undefined && this.#adjustments.size === 0) return row.topIds[0]!
-    const uniform = uniformAt(this.#params.seed, 0, this.#numOutputTokens)
-    const narrow = narrowCandidates(row, this.#adjustments)
-    const chosen = narrow === undefined ? undefined : this.#chooseFrom(narrow, row, uniform)
+    if (mask?.count === 1) return mask.allowed![0]!
+    if (mask === undefined && this.#rules === undefined && this.#adjustments.size === 0) return row.topIds[0]!
+    const source = { row, adjustments: this.#adjustments, mask }
+    const narrow =
+      mask === undefined
+        ? narrowCandidates(row, this.#adjustments)
+        : maskedCandidates(row, this.#adjustments, mask)
+    const chosen = narrow === undefined ? undefined : this.#chooseFrom(narrow, source)
     if (chosen !== undefined) return chosen
-    return this.#chooseFrom(wideCandidates(row, this.#adjustments), row, uniform)!
+    return this.#chooseFrom(wideCandidates(row, this.#adjustments, mask), source)!
   }
 
-  #chooseFrom(candidates: CandidateList, row: LogitsRow, uniform: number): number | undefined {
+  #chooseFrom(candidates: CandidateList, source: AdjustedRow): number | undefined {
     if (this.#rules === undefined) return candidates.ids[0]!
-    const index = drawIndex(candidates, this.#rules, uniform, { row, adjustments: this.#adjustments })
+    const uniform = uniformAt(this.#params.seed, 0, this.#numOutputTokens)
+    const index = drawIndex(candidates, this.#rules, uniform, source)
     return index === undefined ? undefined : candidates.ids[index]!
   }
 }

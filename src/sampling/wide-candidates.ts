@@ -1,16 +1,21 @@
 import type { LogitsRow } from '../executor/executor.ts'
+import { allows, type TokenMask } from '../grammar/token-mask.ts'
 import { weightOf, type CandidateList } from './candidate-list.ts'
 import type { LogitAdjustments } from './logit-adjustments.ts'
 import { checkLogit, unusableLogits } from './logit-errors.ts'
 
 /**
- * All tokens of the row, for the decisions that its top cannot make. A row is 150,000 wide and the decision falls
+ * All tokens of the row, for the decisions that its top cannot make; what a mask denies comes last, with no weight. A row is 150,000 wide and the decision falls
  * mostly within a few hundred tokens, so the order is found by bucket: tokens are dealt into buckets by their
  * distance from the best, and a bucket is sorted when somebody reaches it.
  * @throws {ServingError} `INTERNAL` when the row has a NaN, or no finite best logit.
  */
-export function wideCandidates(row: LogitsRow, adjustments: LogitAdjustments): CandidateList {
-  list.load(row.full(), adjustments)
+export function wideCandidates(
+  row: LogitsRow,
+  adjustments: LogitAdjustments,
+  mask?: TokenMask,
+): CandidateList {
+  list.load(row.full(), adjustments, mask)
   return list
 }
 
@@ -35,11 +40,12 @@ class WideList implements CandidateList {
   #numSorted = 0
   #nextBucket = 0
 
-  load(row: Float32Array, adjustments: LogitAdjustments): void {
+  load(row: Float32Array, adjustments: LogitAdjustments, mask: TokenMask | undefined): void {
     this.#reserve(row.length)
     const values = this.#values
     values.set(row)
     for (const { id } of adjustments.touched) values[id] = adjustments.adjust(id, values[id]!)
+    if (mask !== undefined) deny(values, mask)
     this.#deal(highest(values))
     this.#numSorted = 0
     this.#nextBucket = 0
@@ -111,6 +117,11 @@ class WideList implements CandidateList {
       this.logits[index] = this.#values[id]!
     }
   }
+}
+
+function deny(values: Float32Array, mask: TokenMask): void {
+  if (mask.denied !== undefined) for (const id of mask.denied) values[id] = -Infinity
+  else for (let id = 0; id < values.length; id += 1) if (!allows(mask, id)) values[id] = -Infinity
 }
 
 function highest(values: Float32Array): number {

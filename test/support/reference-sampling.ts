@@ -1,6 +1,7 @@
 import { uniformAt } from '../../src/core/random.ts'
 import type { SamplingParams } from '../../src/core/sampling-params.ts'
 import type { LogitsRow } from '../../src/executor/executor.ts'
+import { allows, type TokenMask } from '../../src/grammar/token-mask.ts'
 
 /** The sampling rules written out over a whole row, as slowly as they read: what `src/sampling` must equal. */
 export function referenceToken(
@@ -8,9 +9,13 @@ export function referenceToken(
   params: SamplingParams,
   promptTokens: readonly number[],
   outputTokens: readonly number[],
+  mask?: TokenMask,
 ): number {
+  const isAllowed = (id: number): boolean => mask === undefined || allows(mask, id)
   const raw = Array.from(row.full())
-  const adjusted = raw.map((logit, id) => adjust(logit, id, params, promptTokens, outputTokens))
+  const adjusted = raw.map((logit, id) =>
+    isAllowed(id) ? adjust(logit, id, params, promptTokens, outputTokens) : -Infinity,
+  )
   const order = raw.map((_, id) => id).sort((a, b) => descending(adjusted[a]!, adjusted[b]!) || a - b)
   if (params.temperature === 0) return order[0]!
 
@@ -42,10 +47,16 @@ export function referenceToken(
     const unbounded = Math.exp(row.logSumExp(invT) - rawBest * invT)
     const modelMass = Math.min(Math.max(1, unbounded), raw.length)
     const touched = touchedTokens(params, promptTokens, outputTokens).filter((id) => id < raw.length)
-    if (touched.length === 0) return modelMass
-    const rest = touched.reduce((mass, id) => mass - weight(raw[id]!, rawBest), modelMass)
-    if (rest < modelMass / 16) return sum(adjusted.map((logit) => weight(logit, best)))
-    return rest * weight(rawBest, best) + sum(touched.map((id) => weight(adjusted[id]!, best)))
+    const denied = mask === undefined ? [] : mask.denied
+    const exact = (): number => sum(adjusted.map((logit) => weight(logit, best)))
+    if (denied === undefined) return exact()
+    const changed = [...new Set([...touched, ...denied])]
+    if (changed.length === 0) return modelMass
+    const rest = changed.reduce((mass, id) => mass - weight(raw[id]!, rawBest), modelMass)
+    if (rest < modelMass / 16) return exact()
+    return (
+      rest * weight(rawBest, best) + sum(touched.filter(isAllowed).map((id) => weight(adjusted[id]!, best)))
+    )
   }
 }
 

@@ -1,0 +1,29 @@
+/**
+ * What an answer's text must look like. Plain data: it goes from a request to the engine, and is compiled there by
+ * content. `src/grammar/` reads it.
+ */
+export type GrammarSpec =
+  /** Any JSON object. */
+  | { readonly kind: 'jsonObject' }
+  /** JSON that validates against a schema (draft 2020-12, the part that `docs/structured-output.md` lists). */
+  | { readonly kind: 'jsonSchema'; readonly schema: unknown }
+  /** A regular expression that the whole text matches. */
+  | { readonly kind: 'regex'; readonly pattern: string }
+  /** One of these texts. */
+  | { readonly kind: 'choice'; readonly options: readonly string[] }
+  /** GBNF, with the start symbol `root`. */
+  | { readonly kind: 'gbnf'; readonly source: string }
+  | { readonly kind: 'sequence'; readonly parts: readonly GrammarSpec[] }
+  | { readonly kind: 'anyOf'; readonly options: readonly GrammarSpec[] }
+  /** `max` undefined: no limit. */
+  | {
+      readonly kind: 'repeat'
+      readonly part: GrammarSpec
+      readonly min: number
+      readonly max?: number | undefined
+    }
+
+/** The one text. */
+export function textSpec(text: string): GrammarSpec {
+  return { kind: 'choice', options: [text] }
+}
