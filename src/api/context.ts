@@ -11,6 +11,7 @@ import type { Dialect, ReasoningParserName, ToolParserName } from '../text/outpu
 import type { Tokenizer } from '../text/tokenizer.ts'
 import type { ActiveWork } from './active-work.ts'
 import type { Admission, AdmissionConfig } from './admission/admission.ts'
+import type { BatchService } from './batch-service.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { ProgramLog } from './program-log.ts'
 import type { TimelineStore } from './timeline-store.ts'
@@ -35,6 +36,24 @@ export interface ApiConfig {
   /** How the model calls tools; `auto`, as when left out, follows its chat template. */
   readonly toolParser?: ToolParserName
   readonly reasoningParser?: ReasoningParserName
+  /** Of files and batches. */
+  readonly files?: FilesConfig
+}
+
+export interface FilesConfig {
+  /** Where files and batches are kept; undefined: in a temporary folder, until the server ends. */
+  readonly dataDir: string | undefined
+  readonly maxFileBytes: number
+  readonly maxBatchLines: number
+  /** Lines of batches in flight at one time, at most. */
+  readonly maxBatchInFlight: number
+}
+
+export const defaultFiles: FilesConfig = {
+  dataDir: undefined,
+  maxFileBytes: 200 * 1024 * 1024,
+  maxBatchLines: 50_000,
+  maxBatchInFlight: 128,
 }
 
 /** What the routes share. */
@@ -59,6 +78,7 @@ export interface ApiContext {
   isDraining: boolean
   /** Generations and answers under way. */
   readonly active: ActiveWork
+  readonly batches: BatchService
 }
 
 /** The engine's facts, for a request that needs them now. @throws {ServingError} LOADING, DRAINING, ENGINE_FAILED. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { ServingError } from '../core/errors.ts'
 import type { ApiKey } from '../core/tenant.ts'
 
@@ -16,6 +16,7 @@ export interface KeyHeaders {
  */
 export class KeyRing {
   readonly #keys = new Map<string, ApiKey>()
+  readonly #lent = new Map<string, ApiKey>()
   readonly #isOpen: boolean
 
   constructor(keys: readonly ApiKey[] | undefined) {
@@ -34,10 +35,19 @@ export class KeyRing {
    * @throws {ServingError} UNAUTHORIZED
    */
   find(headers: KeyHeaders): ApiKey | undefined {
-    if (this.#isOpen) return undefined
+    if (this.#isOpen && this.#lent.size === 0) return undefined
     const given = /^Bearer +(.+)$/i.exec(headers.authorization ?? '')?.[1] ?? headers['x-api-key']?.toString()
-    const key = given === undefined ? undefined : this.#keys.get(sha256(given))
-    if (key !== undefined) return key
+    const hash = given === undefined ? '' : sha256(given)
+    const key = this.#lent.get(hash) ?? this.#keys.get(hash)
+    if (key !== undefined || this.#isOpen) return key
     throw new ServingError('UNAUTHORIZED', 'A valid API key is needed: Authorization: Bearer KEY.')
+  }
+
+  /** A secret that opens the server as `key` does, until it is given back: for requests that the server makes itself. */
+  lend(key: Omit<ApiKey, 'sha256'>): { readonly secret: string; giveBack(): void } {
+    const secret = randomUUID()
+    const hash = sha256(secret)
+    this.#lent.set(hash, { ...key, sha256: hash })
+    return { secret, giveBack: () => void this.#lent.delete(hash) }
   }
 }

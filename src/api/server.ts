@@ -14,16 +14,20 @@ import type { ChatTemplate } from '../text/chat-template.ts'
 import { dialectOf } from '../text/output/dialect.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import { ActiveWork } from './active-work.ts'
+import { BatchService } from './batch-service.ts'
+import { lineDispatch, serverLoad } from './line-dispatch.ts'
 import { Admission } from './admission/admission.ts'
-import type { ApiConfig, ApiContext } from './context.ts'
+import { defaultFiles, type ApiConfig, type ApiContext } from './context.ts'
 import { sendError } from './errors.ts'
 import { KeyRing } from './key-ring.ts'
 import { ProgramLog } from './program-log.ts'
 import { TimelineStore } from './timeline-store.ts'
+import { batches } from './routes/batches.ts'
 import { chatCompletions } from './routes/chat-completions.ts'
 import { completions } from './routes/completions.ts'
 import { debugKv } from './routes/debug-kv.ts'
 import { detokenize } from './routes/detokenize.ts'
+import { files } from './routes/files.ts'
 import { health } from './routes/health.ts'
 import { metrics } from './routes/metrics.ts'
 import { models } from './routes/models.ts'
@@ -54,6 +58,7 @@ export interface ApiServer {
   readonly app: FastifyInstance
   /** From now on these keys open it. A server that began without keys stays open. */
   replaceKeys(keys: readonly ApiKey[]): void
+  readonly batches: BatchService
   /** New generations get 503; resolves when those under way have ended. */
   drain(): Promise<void>
   close(): Promise<void>
@@ -67,6 +72,8 @@ const routes = [
   models,
   timeline,
   health,
+  files,
+  batches,
   version,
   metrics,
   debugKv,
@@ -92,7 +99,7 @@ export function createServer(deps: ServerDeps): ApiServer {
   // Bodies are JSON; any other type is refused by name rather than taken for a string.
   app.removeContentTypeParser('text/plain')
   const metrics = new ServerMetrics(deps.engine, deps.config.servedModelNames[0] ?? 'model')
-  const context: ApiContext = {
+  const shared: Omit<ApiContext, 'batches'> = {
     ...deps,
     dialect: dialectOf(deps.tokenizer, {
       toolParser: deps.config.toolParser ?? 'auto',
@@ -107,13 +114,19 @@ export function createServer(deps: ServerDeps): ApiServer {
     isDraining: false,
     active: new ActiveWork(),
   }
+  const context: ApiContext = { ...shared, batches: createBatches(app, shared) }
 
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id)
     const path = request.url.split('?', 1)[0] ?? ''
     if (!openPaths.has(path)) context.keys.find(request.headers)
   })
-  app.addHook('onClose', async () => metrics.close())
+  app.addHook('onReady', () => context.batches.resume())
+  app.addHook('preClose', () => context.batches.stop())
+  app.addHook('onClose', async () => {
+    metrics.close()
+    await context.batches.close()
+  })
   app.addHook('onResponse', async (request, reply) => {
     metrics.httpRequests.inc({ endpoint: request.routeOptions.url ?? 'unknown', status: reply.statusCode })
   })
@@ -125,12 +138,25 @@ export function createServer(deps: ServerDeps): ApiServer {
   return {
     app,
     replaceKeys: (keys) => context.keys.replace(keys),
-    drain: () => {
+    batches: context.batches,
+    drain: async () => {
       context.isDraining = true
-      return context.active.idle()
+      // Their lines run again with the next start: nobody waits for them.
+      await context.batches.stop()
+      await context.active.idle()
     },
     close: () => app.close(),
   }
+}
+
+function createBatches(app: FastifyInstance, context: Omit<ApiContext, 'batches'>): BatchService {
+  return new BatchService({
+    config: context.config.files ?? defaultFiles,
+    maxLineBytes: context.config.maxBodyBytes,
+    dispatch: lineDispatch(app, context),
+    load: () => serverLoad(context),
+    warn: (message, error) => app.log.warn({ err: error }, message),
+  })
 }
 
 function notFound(app: FastifyInstance, method: string, url: string): ServingError {

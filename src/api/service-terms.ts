@@ -22,6 +22,8 @@ export interface Asker {
   readonly limits: KeyLimits | undefined
   /** Time to first token that the request insists on; undefined: it would rather wait. */
   readonly ttftTarget: Micros | undefined
+  /** The server's own work, which limits itself. */
+  readonly isBackground: boolean
 }
 
 /** @throws {ServingError} UNAUTHORIZED, or INVALID_REQUEST for a class that is unknown or not this key's. */
@@ -51,7 +53,9 @@ export function askerOf(
     deadline,
     stagesLeft: stages === undefined ? undefined : Math.max(0, stages - 1 - (turn?.index ?? 0)),
   }
-  return { terms, limits: key?.limits, ttftTarget: ttftTargetOf(context, body, serviceClass) }
+  const isBackground = key?.isBackground ?? false
+  const ttftTarget = isBackground ? undefined : ttftTargetOf(context, body, serviceClass)
+  return { terms, limits: key?.limits, ttftTarget, isBackground }
 }
 
 function ttftTargetOf(

@@ -89,6 +89,12 @@ async function listen(config: Config, { engine, tokenizer, card, recording }: Pa
       maxChoices: config.maxChoices,
       toolParser: config.toolParser,
       reasoningParser: config.reasoningParser,
+      files: {
+        dataDir: config.dataDir,
+        maxFileBytes: config.maxFileBytes,
+        maxBatchLines: config.maxBatchLines,
+        maxBatchInFlight: config.maxBatchInFlight,
+      },
     },
     version: packageVersion(),
     card,
@@ -171,6 +177,7 @@ async function bind(server: ApiServer, { host, port }: Config): Promise<void> {
     await server.app.listen({ host, port })
   } catch (cause) {
     await server.close()
+    if (cause instanceof ServingError) throw cause
     throw new ServingError('INTERNAL', listenFailure(cause, host, port), { cause })
   }
 }

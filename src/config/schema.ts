@@ -278,6 +278,30 @@ export const settings = {
     default: 1000,
     about: 'Of how many requests, the last ones, GET /v1/requests/ID/timeline tells where their time went.',
   }),
+  'data-dir': optionalSetting(text, {
+    group: 'Files and batches',
+    placeholder: 'DIR',
+    defaultText: 'a temporary one, until the server ends',
+    about:
+      'Folder that keeps files and batches, so that a batch goes on after a restart. One server at a time.',
+  }),
+  'max-file-bytes': setting(bytes, {
+    group: 'Files and batches',
+    default: 200 * 1024 * 1024,
+    defaultText: '200M',
+    about: 'Largest file that is taken.',
+  }),
+  'max-batch-lines': setting(integer(1), {
+    group: 'Files and batches',
+    default: 50_000,
+    about: 'Most requests in one batch.',
+  }),
+  'max-batch-in-flight': setting(integer(1), {
+    group: 'Files and batches',
+    default: 128,
+    about:
+      'Most requests of batches that wait or run in the engine at one time; fewer while there is other traffic.',
+  }),
   'log-level': setting(choice(logLevels), {
     group: 'Server',
     default: 'info',

@@ -25,6 +25,8 @@ export interface ApiKey {
   /** Classes that its requests may ask for, the first one meant when they do not; empty: any. */
   readonly classes: readonly string[]
   readonly limits: KeyLimits
+  /** The server's own: work that limits itself, so that queues and rates neither count nor refuse it. */
+  readonly isBackground?: boolean
 }
 
 /** A key that opens the server and says nothing else. */

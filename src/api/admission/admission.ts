@@ -26,6 +26,8 @@ export interface AdmissionRequest {
   readonly limits: KeyLimits | undefined
   /** Time to first token that the request itself asks for; undefined: it does not mind. */
   readonly ttftTarget: Micros | undefined
+  /** Let in without being counted: work that limits itself and yields to all other. */
+  readonly isBackground?: boolean
   /** Tokens of the prompt and of the answer that may come, of each sequence. */
   readonly sequences: readonly { readonly numPromptTokens: number; readonly maxTokens: number | undefined }[]
 }
@@ -50,6 +52,8 @@ export interface Ticket {
   /** It ended with so many tokens generated. Ending twice counts once. */
   end(numOutputTokens: number, now: Micros): void
 }
+
+const uncounted: Ticket = { noteFirstToken: () => undefined, end: () => undefined }
 
 /** What an answer without a limit is taken to come to, until it has ended. */
 const assumedOutput = 256
@@ -86,6 +90,7 @@ export class Admission {
    * @throws {ServingError} RATE_LIMITED, QUEUE_FULL or TOO_LATE, and nothing is counted.
    */
   admit(request: AdmissionRequest, now: Micros): readonly Ticket[] {
+    if (request.isBackground === true) return request.sequences.map(() => uncounted)
     const tenant = this.#tenantOf(request, now)
     const sizes = request.sequences.map((each) => each.numPromptTokens + (each.maxTokens ?? assumedOutput))
     const numTokens = sizes.reduce((sum, size) => sum + size, 0)
