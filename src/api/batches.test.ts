@@ -76,7 +76,11 @@ interface AnyBody {
 interface ResultLine {
   readonly id: string
   readonly custom_id: string
-  readonly response: { readonly status_code: number; readonly request_id: string; readonly body: AnyBody } | null
+  readonly response: {
+    readonly status_code: number
+    readonly request_id: string
+    readonly body: AnyBody
+  } | null
   readonly error: { readonly code: string } | null
 }
 

@@ -22,6 +22,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'Talk to a model in the terminal',
     load: async () => (await import('./chat.ts')).chat,
   },
+  batch: {
+    summary: 'Answer a file of requests, without a server',
+    load: async () => (await import('./batch.ts')).batch,
+  },
   bench: {
     summary: 'Measure latency and throughput of any OpenAI-compatible server',
     load: async () => (await import('./bench.ts')).bench,

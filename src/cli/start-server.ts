@@ -1,6 +1,7 @@
 /** Builds a server from its settings: engine, tokenizer, template, HTTP. `serve` and `chat` both start here. */
 import { basename, join } from 'node:path'
 
+import type { BatchService } from '../api/batch-service.ts'
 import { sha256 } from '../api/key-ring.ts'
 import { createServer, type ApiServer } from '../api/server.ts'
 import { readApiKeys } from '../config/api-keys.ts'
@@ -25,6 +26,7 @@ export interface RunningServer {
   readonly url: string
   readonly modelName: string
   readonly engine: EngineClient
+  readonly batches: BatchService
   /** Reads the file of keys again. @throws {ServingError} INVALID_CONFIG, and the old keys stay. */
   reloadKeys(): void
   /** Takes no new work; resolves when what is under way has ended. */
@@ -33,18 +35,24 @@ export interface RunningServer {
   close(): Promise<void>
 }
 
+/** What may differ between a server and a program that uses one within itself. */
+export interface StartOptions {
+  /** False: nobody can reach it but this program; its URL is empty. */
+  readonly listens?: boolean
+}
+
 /**
  * Resolves as soon as the server listens, which is before the model is loaded: `engine.ready()` tells when it is.
  * @throws {ServingError} INVALID_MODEL, LIBRARY_NOT_FOUND, or INTERNAL when the address cannot be had.
  */
-export async function startServer(config: Config): Promise<RunningServer> {
+export async function startServer(config: Config, options: StartOptions = {}): Promise<RunningServer> {
   const card = requireModel(config.model)
   const recording = await openRecording(config)
   const engine = createEngine(engineOptions(config))
   let tokenizer: Tokenizer | undefined
   try {
     tokenizer = openLlamaTokenizer(config.model)
-    return await listen(config, { engine, tokenizer, card, recording })
+    return await listen(config, { engine, tokenizer, card, recording }, options)
   } catch (error) {
     await engine.close()
     tokenizer?.close()
@@ -64,7 +72,11 @@ interface Parts {
   readonly recording: RecordingFile | undefined
 }
 
-async function listen(config: Config, { engine, tokenizer, card, recording }: Parts): Promise<RunningServer> {
+async function listen(
+  config: Config,
+  { engine, tokenizer, card, recording }: Parts,
+  { listens = true }: StartOptions,
+): Promise<RunningServer> {
   const modelNames = config.servedModelName ?? [basename(config.model).replace(/\.gguf$/i, '')]
   const server = createServer({
     engine,
@@ -101,11 +113,13 @@ async function listen(config: Config, { engine, tokenizer, card, recording }: Pa
     logLevel: config.logLevel,
     recorder: recording?.recorder,
   })
-  await bind(server, config)
+  if (listens) await bind(server, config)
+  else await server.app.ready()
   return {
-    url: listeningUrl(server),
+    url: listens ? listeningUrl(server) : '',
     modelName: modelNames[0]!,
     engine,
+    batches: server.batches,
     reloadKeys: () => server.replaceKeys(readKeys(config) ?? []),
     drain: () => server.drain(),
     async close() {
