@@ -68,6 +68,12 @@ export class BlockPool {
     return this.#free.longest
   }
 
+  /** Free blocks in a row right behind a block that is not free. */
+  numFreeBehind(block: BlockId): number {
+    const next = block + 1
+    return next < this.numBlocks && this.#references[next] === 0 ? this.#free.lengthAt(next) : 0
+  }
+
   referencesOf(block: BlockId): number {
     return Math.max(0, this.#references[block]!)
   }
@@ -179,8 +185,8 @@ export class BlockPool {
 
   #takeBehind(after: BlockId, wanted: number, extents: Extent[]): number {
     const start = after + 1
-    if (start >= this.numBlocks || this.#references[start] !== 0) return 0
-    const length = Math.min(wanted, this.#free.lengthAt(start))
+    const length = Math.min(wanted, this.numFreeBehind(after))
+    if (length === 0) return 0
     this.#takeFrom(start, start, length)
     extents.push({ start: toBlockId(start), length })
     return length

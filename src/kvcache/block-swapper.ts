@@ -6,8 +6,8 @@
  */
 import { invariant } from '../core/errors.ts'
 import { toBlockId, type BlockId, type SequenceId } from '../core/units.ts'
+import { blocksOf, toExtents } from './block-lists.ts'
 import type { BlockPool } from './block-pool.ts'
-import type { Extent } from './extent.ts'
 import { slotPriority, type KvTiers, type TierHit } from './kv-tiers.ts'
 import type { PrefixCache, PrefixHit } from './prefix-cache.ts'
 import { wordsPerKey } from './prefix-hasher.ts'
@@ -426,18 +426,4 @@ export class BlockSwapper {
     arriving.isUnderWay = false
     if (arriving.isAbandoned) this.release(sequenceId)
   }
-}
-
-function blocksOf({ start, length }: Extent): BlockId[] {
-  return Array.from({ length }, (_, offset) => toBlockId(start + offset))
-}
-
-function toExtents(blocks: readonly BlockId[]): Extent[] {
-  const extents: { start: BlockId; length: number }[] = []
-  for (const block of blocks) {
-    const last = extents.at(-1)
-    if (last !== undefined && last.start + last.length === block) last.length += 1
-    else extents.push({ start: block, length: 1 })
-  }
-  return extents
 }

@@ -36,19 +36,35 @@ export class BlockTable {
 
   /** Puts another block of the same content in the place of one. Costs time in proportion to the extents. */
   replace(index: number, block: BlockId): void {
-    const before: Extent[] = []
-    const behind: Extent[] = []
-    let first = 0
-    for (const { start, length } of this.#extents) {
-      const numBefore = Math.min(Math.max(0, index - first), length)
-      const numBehind = Math.min(Math.max(0, first + length - index - 1), length)
-      if (numBefore > 0) before.push({ start, length: numBefore })
-      if (numBehind > 0) behind.push({ start: toBlockId(start + length - numBehind), length: numBehind })
-      first += length
-    }
+    const before = this.slice(0, index)
+    const behind = this.slice(index + 1, this.#numBlocks)
     this.#extents = []
     this.#numBlocks = 0
     this.append([...before, { start: block, length: 1 }, ...behind])
+  }
+
+  /**
+   * The table with its blocks from `first` on in the places of a run, the first one at its beginning. Undefined where
+   * the run is longer than they are.
+   */
+  withRun(first: number, run: Extent): BlockTable | undefined {
+    if (first + run.length > this.#numBlocks) return undefined
+    const table = new BlockTable()
+    table.append([...this.slice(0, first), run, ...this.slice(first + run.length, this.#numBlocks)])
+    return table
+  }
+
+  /** The extents of the blocks [from, to). */
+  slice(from: number, to: number): Extent[] {
+    const parts: Extent[] = []
+    let position = 0
+    for (const { start, length } of this.#extents) {
+      const first = Math.max(from, position)
+      const end = Math.min(to, position + length)
+      if (first < end) parts.push({ start: toBlockId(start + first - position), length: end - first })
+      position += length
+    }
+    return parts
   }
 
   /** Adds extents at the end; one that continues the last extent lengthens it. */

@@ -1,16 +1,21 @@
 import { invariant } from '../core/errors.ts'
-import { toBlockId, type BlockId, type SequenceId } from '../core/units.ts'
+import type { BlockId, SequenceId } from '../core/units.ts'
 import type { BlockCopy } from './block-copy.ts'
+import { blocksOf } from './block-lists.ts'
 import { BlockSwapper, type SwapperConfig } from './block-swapper.ts'
 import { BlockPool } from './block-pool.ts'
+import { BlockSupply } from './block-supply.ts'
 import { BlockTable } from './block-table.ts'
+import { Compactor } from './compactor.ts'
 import type { EvictionPolicy } from './eviction/policy.ts'
 import type { Extent } from './extent.ts'
-import { emptyKvCounters, type KvCounters, type KvStats } from './kv-stats.ts'
+import { newHolding, type Holding } from './holding.ts'
+import type { KvStats } from './kv-stats.ts'
 import type { TierHit } from './kv-tiers.ts'
 import { noHit, PrefixCache, type PrefixHit } from './prefix-cache.ts'
 import { PrefixHasher, type BlockHasher } from './prefix-hasher.ts'
 import { PrefixKeys } from './prefix-keys.ts'
+import { PromptCounts, type Begun } from './prompt-counts.ts'
 import { ReleasedPath } from './released-path.ts'
 import type { TransferReason } from './transfer.ts'
 
@@ -33,16 +38,12 @@ export interface PrefixCacheConfig {
 }
 
 /** A sequence that is about to get its first blocks. */
-export interface Newcomer {
+export interface Newcomer extends Begun {
   readonly id: SequenceId
-  readonly keys: PrefixKeys | undefined
-  /** How many tokens it has, and how many it may have in the end. */
-  readonly numTokens: number
+  /** How many tokens it may have in the end. */
   readonly maxTokens: number
   /** How long its blocks are wished to stay afterwards, as a multiple of what is usual. */
   readonly retention: number
-  /** Tokens of its prompt; undefined when it was here before, and comes back after a preemption. */
-  readonly numPromptTokens: number | undefined
 }
 
 /** A sequence that waits, and may find more of its beginning below the pool. */
@@ -60,25 +61,6 @@ export interface Started {
   readonly copy: BlockCopy | undefined
 }
 
-interface Holding {
-  readonly table: BlockTable
-  readonly keys: PrefixKeys | undefined
-  readonly retention: number
-  /** Blocks from the first one on that are in the prefix cache. */
-  numInserted: number
-}
-
-/**
- * Room to grow, in tokens, that is looked for behind new blocks at most. Without it best fit puts every single block
- * into the smallest hole, where the next one never fits: sequences then have several times as many extents.
- */
-const growthRoom = 512
-/** Tokens to grow by at a time where blocks must be evicted for it, while so large a part of the pool is to be had. */
-const growthAhead = 256
-const ampleShare = 1 / 8
-/** Part of the pool that may be evicted at once for the sake of longer runs. */
-const orderShare = 1 / 64
-
 const noExtents: readonly Extent[] = []
 
 /**
@@ -93,11 +75,14 @@ export class KvCacheManager {
   readonly #pool: BlockPool
   readonly #cache: PrefixCache | undefined
   readonly #hasher: BlockHasher | undefined
+  readonly #supply: BlockSupply
+  readonly #compactor: Compactor
+  readonly #prompts: PromptCounts
   readonly #holdings = new Map<SequenceId, Holding>()
   /** Blocks that the step in flight copies from: nobody may have them before. */
   #copySources: { readonly block: BlockId; readonly position: number }[] = []
+  #numCopiedBlocks = 0
   #step = 0
-  readonly #counts: { -readonly [name in keyof KvCounters]: number } = { ...emptyKvCounters }
 
   /** Without `prefixCache` nothing is kept beyond the sequence that computed it. */
   constructor({ numBlocks, blockSize }: KvCacheSize, prefixCache?: PrefixCacheConfig) {
@@ -107,9 +92,11 @@ export class KvCacheManager {
     this.#hasher = prefixCache && (prefixCache.hasher ?? new PrefixHasher(prefixCache.seed))
     this.#cache =
       prefixCache && new PrefixCache(this.#pool, blockSize, prefixCache.eviction, prefixCache.mostSeenKeys)
-    if (this.#cache === undefined || prefixCache?.swapper === undefined) return
-    const parts = { pool: this.#pool, cache: this.#cache, blockSize, now: () => this.#step }
-    this.swapper = new BlockSwapper({ ...prefixCache.swapper, ...parts })
+    const parts = { pool: this.#pool, cache: this.#cache, blockSize }
+    this.swapper = this.#swapperOf(prefixCache)
+    this.#supply = new BlockSupply({ ...parts, swapper: this.swapper })
+    this.#compactor = new Compactor(parts)
+    this.#prompts = new PromptCounts(blockSize, this.#cache)
   }
 
   get numBlocks(): number {
@@ -118,7 +105,7 @@ export class KvCacheManager {
 
   /** Blocks that can be had at once: free ones, and cached ones, which nobody uses. */
   get numAvailableBlocks(): number {
-    return this.#pool.numFreeBlocks + this.#pool.numCachedBlocks
+    return this.#supply.numAvailable
   }
 
   get numCachedBlocks(): number {
@@ -157,7 +144,11 @@ export class KvCacheManager {
       numTableBlocks += table.numBlocks
     }
     return {
-      ...this.#counts,
+      ...this.#prompts.counts,
+      numCopiedBlocks: this.#numCopiedBlocks,
+      numCompactedBlocks: this.#compactor.numMovedBlocks,
+      numEvictedForRoom: this.#supply.numEvictedForRoom,
+      numEvictedForOrder: this.#supply.numEvictedForOrder,
       numFreeBlocks: this.#pool.numFreeBlocks,
       numCachedBlocks: this.#pool.numCachedBlocks,
       numOwnedBlocks: this.numBlocks - this.numAvailableBlocks,
@@ -196,7 +187,13 @@ export class KvCacheManager {
     invariant(!this.#holdings.has(id), `sequence ${id} starts twice`)
     if (!this.canStart(hit, numTokens)) return undefined
     const table = new BlockTable()
-    const holding: Holding = { table, keys, retention, numInserted: hit.numBlocks }
+    const holding: Holding = {
+      table,
+      keys,
+      retention,
+      numInserted: hit.numBlocks,
+      numFull: hit.numBlocks,
+    }
     this.#holdings.set(id, holding)
     if (hit.numBlocks > 0) {
       const shared = this.#cache!.extentsOf(hit)
@@ -206,7 +203,7 @@ export class KvCacheManager {
     const copied = this.#takeTail(table, hit, numTokens)
     invariant(this.grow(id, numTokens, newcomer.maxTokens), `sequence ${id} got too few blocks`)
     const numFound = copied === 'none' ? hit.numBlocks * this.blockSize : hit.numTokens
-    this.#count(newcomer, numFound)
+    this.#prompts.note(newcomer, numFound)
     this.swapper?.release(id)
     if (copied !== 'copy') return { numTokens: numFound, copy: undefined }
     const { block: from, numTokens: numCopied } = hit.tail!
@@ -218,7 +215,7 @@ export class KvCacheManager {
    * written out. Ask again, and look for the hit again, when a transfer is done.
    */
   prepareStart(hit: PrefixHit, numTokens: number): boolean {
-    return this.#prepareRoom(hit, Math.ceil(numTokens / this.blockSize) - hit.numBlocks)
+    return this.#supply.prepareRoom(hit, Math.ceil(numTokens / this.blockSize) - hit.numBlocks)
   }
 
   /**
@@ -228,7 +225,7 @@ export class KvCacheManager {
   bringBack(sequence: Returner, hit: PrefixHit): 'nothing' | 'waits' | 'begun' {
     const wanted = this.#locate(sequence, hit)
     if (wanted === undefined) return 'nothing'
-    if (!this.#prepareRoom(hit, wanted.numBlocks)) return 'waits'
+    if (!this.#supply.prepareRoom(hit, wanted.numBlocks)) return 'waits'
     // Making room may have cost tiers some of it.
     const found = this.#locate(sequence, hit)
     if (found === undefined) return 'nothing'
@@ -246,14 +243,6 @@ export class KvCacheManager {
     return this.swapper?.locate(keys, hit, maxTokens)
   }
 
-  #prepareRoom(hit: PrefixHit, numBlocks: number): boolean {
-    if (this.swapper === undefined) return true
-    const numFree = this.#pool.numFreeBlocks
-    const isReady = this.swapper.prepareRoom(hit, numBlocks)
-    this.#counts.numEvictedForRoom += this.#pool.numFreeBlocks - numFree
-    return isReady
-  }
-
   /** Tokens the sequence's blocks can hold; 0 when it has none. */
   capacityOf(sequenceId: SequenceId): number {
     return (this.#holdings.get(sequenceId)?.table.numBlocks ?? 0) * this.blockSize
@@ -261,7 +250,7 @@ export class KvCacheManager {
 
   /** Blocks that `grow` may take beyond what it is asked for. */
   get mostBlocksAhead(): number {
-    return Math.ceil(growthAhead / this.blockSize)
+    return this.#supply.mostAhead
   }
 
   /** Blocks to allocate before the sequence can hold `numTokens` tokens in all. */
@@ -282,16 +271,12 @@ export class KvCacheManager {
   grow(sequenceId: SequenceId, numTokens: number, maxTokens = numTokens): boolean {
     const numBlocks = this.numBlocksToGrow(sequenceId, numTokens)
     if (numBlocks === 0) return true
+    // Nothing that is cached goes, and nobody waits, for the sake of order.
+    if (numBlocks > this.#pool.numFreeBlocks) this.#compactor.abandon()
     if (numBlocks > this.numAvailableBlocks) return false
     const holding = this.#holdings.get(sequenceId) ?? newHolding()
-    const room = Math.max(0, Math.min(growthRoom, maxTokens - numTokens))
-    const expectedGrowth = Math.ceil(room / this.blockSize)
-    const numAhead = this.#numAhead(numBlocks, expectedGrowth)
-    this.#evict(numBlocks + numAhead, expectedGrowth)
-    const wanted = { numBlocks: numBlocks + numAhead, after: holding.table.lastBlock, expectedGrowth }
-    const added = this.#pool.allocate(wanted)
-    invariant(added !== undefined, 'eviction made too little room')
-    holding.table.append(added)
+    const { table } = holding
+    table.append(this.#supply.take({ numBlocks, after: table.lastBlock, growth: maxTokens - numTokens }))
     this.#holdings.set(sequenceId, holding)
     return true
   }
@@ -299,9 +284,11 @@ export class KvCacheManager {
   /** The first `numComputed` tokens of the sequence have KV now: full blocks can be found from here on. */
   noteComputed(sequenceId: SequenceId, numComputed: number): void {
     const holding = this.#holdings.get(sequenceId)
-    if (this.#cache === undefined || holding?.keys === undefined) return
-    const { table, keys } = holding
+    if (holding === undefined) return
     const numFull = Math.floor(numComputed / this.blockSize)
+    holding.numFull = numFull
+    const { table, keys } = holding
+    if (this.#cache === undefined || keys === undefined) return
     for (; holding.numInserted < numFull; holding.numInserted += 1) {
       const index = holding.numInserted
       const own = table.blockAt(index)
@@ -334,6 +321,7 @@ export class KvCacheManager {
     this.swapper?.release(sequenceId)
     const holding = this.#holdings.get(sequenceId)
     if (holding === undefined) return
+    this.#compactor.forget(sequenceId)
     this.#holdings.delete(sequenceId)
     let index = 0
     for (const extent of holding.table.extents) {
@@ -367,9 +355,23 @@ export class KvCacheManager {
     this.free(sequenceId)
   }
 
+  /**
+   * Brings blocks of sequences in several extents together, some at a time: returns what the next step is to copy
+   * before it computes. To be called before that step is planned, and only when nobody waits.
+   */
+  compact(): readonly BlockCopy[] {
+    return this.#compactor.plan(this.#holdings)
+  }
+
+  /** Gives up a move of `compact` that is under way, and with it the room it took. False when there was none. */
+  abandonCompaction(): boolean {
+    return this.#compactor.abandon()
+  }
+
   /** Once a step, when it is over: what it copied from may change again. */
   endStep(): void {
     this.#step += 1
+    this.#compactor.endStep()
     for (const { block, position } of this.#copySources) {
       this.#cache!.letGo(block, { step: this.#step, position, retention: 1 })
     }
@@ -389,6 +391,7 @@ export class KvCacheManager {
     for (const { block } of this.#copySources) uses[block]! += 1
     for (const block of this.swapper?.heldBlocks() ?? []) uses[block]! += 1
     this.swapper?.checkInvariants()
+    for (const block of this.#compactor.heldBlocks()) uses[block]! += 1
     for (const { table } of this.#holdings.values()) {
       let numBlocks = 0
       for (const extent of table.extents) {
@@ -398,6 +401,12 @@ export class KvCacheManager {
       invariant(numBlocks === table.numBlocks, `a table of ${table.numBlocks} blocks lists ${numBlocks}`)
     }
     this.#pool.checkReferences(uses)
+  }
+
+  #swapperOf(prefixCache: PrefixCacheConfig | undefined): BlockSwapper | undefined {
+    if (this.#cache === undefined || prefixCache?.swapper === undefined) return undefined
+    const parts = { pool: this.#pool, cache: this.#cache, blockSize: this.blockSize, now: () => this.#step }
+    return new BlockSwapper({ ...prefixCache.swapper, ...parts })
   }
 
   /** Goes on in the block of the hit's tail where nobody else needs it as it is; else makes ready to copy it. */
@@ -415,62 +424,11 @@ export class KvCacheManager {
     if (isCached && numNew === this.numAvailableBlocks) return 'none'
     this.#cache.use([extent])
     this.#copySources.push({ block: tail.block, position: numBlocks * this.blockSize })
-    this.#counts.numCopiedBlocks += 1
+    this.#numCopiedBlocks += 1
     return 'copy'
   }
 
   #letGo(block: BlockId, index: number, { retention }: Holding): void {
     this.#cache!.letGo(block, { step: this.#step, position: index * this.blockSize, retention })
   }
-
-  /**
-   * Blocks to take beyond those needed now. Where all that is not owned is cached, no room to grow is free: a sequence
-   * that took one block at a time would get each from another place.
-   */
-  #numAhead(numBlocks: number, expectedGrowth: number): number {
-    if (this.#pool.numCachedBlocks === 0) return 0
-    const numAhead = Math.min(this.mostBlocksAhead, expectedGrowth)
-    const numLeft = this.numAvailableBlocks - numBlocks - numAhead
-    return numLeft < this.numBlocks * ampleShare ? 0 : numAhead
-  }
-
-  /** Frees cached blocks until `numBlocks` are free, and some more where that makes a long run. */
-  #evict(numBlocks: number, expectedGrowth: number): void {
-    if (this.#cache === undefined || this.#pool.numCachedBlocks === 0) return
-    while (this.#pool.numFreeBlocks < numBlocks && this.#evictOne(false)) this.#counts.numEvictedForRoom += 1
-    const wanted = numBlocks + 2 * expectedGrowth
-    const most = Math.min(wanted, Math.floor(this.numBlocks * orderShare))
-    for (let count = 0; count < most && this.#pool.longestFreeRun < numBlocks; count += 1) {
-      if (!this.#evictOne(true)) return
-      this.#counts.numEvictedForOrder += 1
-    }
-  }
-
-  #evictOne(isGentle: boolean): boolean {
-    return this.swapper === undefined ? this.#cache!.evict() : this.swapper.evict(isGentle)
-  }
-
-  #count({ keys, numTokens, numPromptTokens }: Newcomer, numFound: number): void {
-    const counts = this.#counts
-    if (numPromptTokens === undefined) {
-      counts.numResumedTokens += numTokens
-      counts.numResumedHitTokens += numFound
-      return
-    }
-    const most = Math.floor((numTokens - 1) / this.blockSize)
-    const numSeen = keys === undefined ? 0 : (this.#cache?.seen.longest(keys, most) ?? 0)
-    const numIdeal = numSeen * this.blockSize
-    const numHit = Math.min(numFound, numPromptTokens)
-    counts.numQueriedTokens += numPromptTokens
-    counts.numHitTokens += numHit
-    counts.numIdealTokens += Math.max(numHit, Math.min(numIdeal, numPromptTokens))
-  }
-}
-
-function newHolding(): Holding {
-  return { table: new BlockTable(), keys: undefined, retention: 1, numInserted: 0 }
-}
-
-function* blocksOf({ start, length }: Extent): Generator<BlockId> {
-  for (let offset = 0; offset < length; offset += 1) yield toBlockId(start + offset)
 }

@@ -11,6 +11,8 @@ export interface KvCounters {
   readonly numResumedHitTokens: number
   /** Blocks copied because sequences part within them. */
   readonly numCopiedBlocks: number
+  /** Blocks that changed their place so that a sequence lies in fewer extents. */
+  readonly numCompactedBlocks: number
   /** Cached blocks that had to go: because blocks were needed, or so that a newcomer lies in one piece. */
   readonly numEvictedForRoom: number
   readonly numEvictedForOrder: number
@@ -35,6 +37,7 @@ export const emptyKvCounters: KvCounters = {
   numResumedTokens: 0,
   numResumedHitTokens: 0,
   numCopiedBlocks: 0,
+  numCompactedBlocks: 0,
   numEvictedForRoom: 0,
   numEvictedForOrder: 0,
 }

@@ -34,13 +34,14 @@ const command = fc.oneof(
     arbitrary: fc.record({ kind: fc.constantFrom('free' as const, 'discard' as const), index: fc.nat(5) }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('step' as const) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('compact' as const) }) },
 )
 
 describe('the prefix cache', () => {
   it.each(evictionNames)(
     'offers exactly blocks of equal content, of its namespace, and loses none without need (%s)',
     (eviction) => {
-      const sums = { hits: 0, copies: 0, evictions: 0 }
+      const sums = { hits: 0, copies: 0, evictions: 0, joined: 0 }
       fc.assert(
         fc.property(
           fc.array(command, { maxLength: 80, size: 'max' }),
@@ -51,7 +52,11 @@ describe('the prefix cache', () => {
             for (const each of commands) {
               if (each.kind === 'start') model.start(each.namespace, [...each.tokens])
               else if (each.kind === 'step') kv.endStep()
-              else {
+              else if (each.kind === 'compact') {
+                // A step is planned once.
+                kv.endStep()
+                sums.joined += model.compact()
+              } else {
                 const sequence = model.live[each.index]
                 if (sequence === undefined) continue
                 // Copies are over before their sequence is.
@@ -63,6 +68,7 @@ describe('the prefix cache', () => {
               kv.checkInvariants()
             }
             kv.endStep()
+            kv.abandonCompaction()
             model.checkCounts()
             for (const sequence of [...model.live]) model.free(sequence)
             expect(kv.numAvailableBlocks).toBe(numBlocks)
@@ -77,6 +83,7 @@ describe('the prefix cache', () => {
       expect(sums.hits).toBeGreaterThan(500)
       expect(sums.copies).toBeGreaterThan(50)
       expect(sums.evictions).toBeGreaterThan(30)
+      expect(sums.joined).toBeGreaterThan(10)
     },
   )
 

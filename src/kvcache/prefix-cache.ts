@@ -2,6 +2,7 @@ import { invariant } from '../core/errors.ts'
 import { toBlockId, type BlockId } from '../core/units.ts'
 import { BlockIndex } from './block-index.ts'
 import type { BlockPool } from './block-pool.ts'
+import { BlockTree, root } from './block-tree.ts'
 import type { EvictionPolicy } from './eviction/policy.ts'
 import { EvictionQueue } from './eviction-queue.ts'
 import type { Extent } from './extent.ts'
@@ -31,8 +32,6 @@ export interface Release {
   readonly retention: number
 }
 
-const unlinked = -2
-const root = -1
 const mostReuses = 0xffff
 /** 32 MB at most, for statistics. */
 const mostSeenKeys = 2 ** 22
@@ -52,8 +51,7 @@ export class PrefixCache {
   readonly #index: BlockIndex
   readonly #queue: EvictionQueue
   readonly #tails: TailBlocks
-  readonly #parents: Int32Array
-  readonly #numChildren: Int32Array
+  readonly #tree: BlockTree
   readonly #numReuses: Uint16Array
 
   constructor(pool: BlockPool, blockSize: number, policy: EvictionPolicy, mostSeen = mostSeenKeys) {
@@ -64,17 +62,15 @@ export class PrefixCache {
     this.#index = new BlockIndex(numBlocks)
     this.#queue = new EvictionQueue(numBlocks)
     this.#tails = new TailBlocks(Math.max(1024, numBlocks >> 5))
-    this.#parents = new Int32Array(numBlocks).fill(unlinked)
-    this.#numChildren = new Int32Array(numBlocks)
+    this.#tree = new BlockTree(numBlocks)
     this.#numReuses = new Uint16Array(numBlocks)
     this.seen = new SeenKeys(mostSeen)
   }
 
   /** Of the typed arrays; the tails come on top. */
   get numBytes(): number {
-    const { byteLength } = this.#parents
     return (
-      2 * byteLength +
+      this.#tree.numBytes +
       this.#numReuses.byteLength +
       this.#index.numBytes +
       this.#queue.numBytes +
@@ -113,7 +109,7 @@ export class PrefixCache {
         last.start = block
         last.length += 1
       } else reversed.push({ start: block, length: 1 })
-      block = this.#parents[block]!
+      block = this.#tree.parentOf(block)
     }
     return reversed.reverse().map(({ start, length }) => ({ start: toBlockId(start), length }))
   }
@@ -121,7 +117,7 @@ export class PrefixCache {
   /** How many full blocks of a hit nobody owns: they are evictable no longer once it is used. */
   numCachedOf({ lastBlock }: PrefixHit): number {
     let count = 0
-    for (let block = lastBlock; block !== root; block = this.#parents[block]!) {
+    for (let block = lastBlock; block !== root; block = this.#tree.parentOf(block)) {
       if (this.#pool.stateOf(toBlockId(block)) !== 'cached') break
       count += 1
     }
@@ -161,8 +157,8 @@ export class PrefixCache {
     this.#index.add(block, keys.words, at)
     this.seen.add(keys.words, at)
     const tailParent = this.#tailParent(parent, keys)
-    const hasSiblings = parent === root || this.#numChildren[parent]! > (this.#isLinked(block) ? 1 : 0)
-    this.#link(block, parent)
+    const hasSiblings = parent === root || this.#tree.numChildrenOf(parent) > (this.#tree.has(block) ? 1 : 0)
+    this.#tree.link(block, parent)
     // Sequences part here: the next one may share a part of this block.
     if (hasSiblings || this.#tails.has(block)) {
       const start = blockIndex * this.#blockSize
@@ -174,12 +170,12 @@ export class PrefixCache {
   /** Makes the block that begins with `tokens` behind `parent` findable; its user may fill it on. */
   insertTail(block: BlockId, parent: number, keys: PrefixKeys, tokens: readonly number[]): void {
     this.#addTail(block, this.#tailParent(parent, keys), tokens)
-    if (this.#tails.has(block)) this.#link(block, parent)
+    if (this.#tails.has(block)) this.#tree.link(block, parent)
   }
 
   /** Makes a block that has one user and no children unfindable. True when it did. */
   forget(block: BlockId): boolean {
-    if (this.#pool.referencesOf(block) !== 1 || this.#numChildren[block] !== 0) return false
+    if (this.#pool.referencesOf(block) !== 1 || this.#tree.numChildrenOf(block) !== 0) return false
     this.#remove(block)
     return true
   }
@@ -251,16 +247,37 @@ export class PrefixCache {
 
   /** The block before; undefined for the first of a sequence. */
   parentOf(block: BlockId): BlockId | undefined {
-    const parent = this.#parents[block]!
+    const parent = this.#tree.parentOf(block)
     return parent < 0 ? undefined : toBlockId(parent)
   }
 
   /** A block of the tree and all before it, in token order. */
   pathTo(last: BlockId): BlockId[] {
-    const path: BlockId[] = []
-    for (let block: BlockId | undefined = last; block !== undefined; block = this.parentOf(block))
-      path.push(block)
-    return path.reverse()
+    return this.#tree.pathTo(last)
+  }
+
+  /** Whether blocks other than `next` continue a block. */
+  isContinuedBeside(block: BlockId, next: BlockId | undefined): boolean {
+    const isNext = next !== undefined && this.#tree.parentOf(next) === (block as number)
+    return this.#tree.numChildrenOf(block) > (isNext ? 1 : 0)
+  }
+
+  /**
+   * Another block, which nobody can find yet, has the content of one that is owned: it is found instead, behind
+   * `parent`, or behind the old one's parent. Of the blocks of a sequence, those before it go first.
+   */
+  relocate(block: BlockId, to: BlockId, parent: BlockId | undefined): void {
+    if (!this.#tree.has(block)) return
+    this.#tree.replace(block, to, parent)
+    if (this.#index.has(block)) {
+      this.#index.remove(block)
+      this.#index.add(to, this.#index.words, block * wordsPerKey)
+    }
+    this.#tails.rename(block, to)
+    this.#numReuses[to] = this.#numReuses[block]!
+    this.#numReuses[block] = 0
+    this.#queue.setPriority(to, this.#queue.priorityOf(block))
+    this.#queue.setPriority(block, 0)
   }
 
   /** Keeps blocks from being evicted, without saying that anybody came back for them; parents before children. */
@@ -286,11 +303,11 @@ export class PrefixCache {
     for (let block = 0; block < this.#pool.numBlocks; block += 1) {
       const state = this.#pool.stateOf(toBlockId(block))
       const isFindable = this.#index.has(block) || this.#tails.has(toBlockId(block))
-      invariant(state !== 'free' || !this.#isLinked(block), `block ${block} is free and in the tree`)
+      invariant(state !== 'free' || !this.#tree.has(block), `block ${block} is free and in the tree`)
       invariant(state !== 'free' || !isFindable, `block ${block} is free and can be found`)
       invariant(state !== 'cached' || isFindable, `block ${block} is cached and cannot be found`)
-      invariant(!isFindable || this.#isLinked(block), `block ${block} can be found and has no place`)
-      const parent = this.#parents[block]!
+      invariant(!isFindable || this.#tree.has(block), `block ${block} can be found and has no place`)
+      const parent = this.#tree.parentOf(block)
       if (parent < 0) continue
       numChildren[parent]! += 1
       invariant(this.#index.has(parent), `block ${block} is in the tree and block ${parent} before it is not`)
@@ -302,7 +319,10 @@ export class PrefixCache {
     }
     for (let block = 0; block < this.#pool.numBlocks; block += 1) {
       const isEnd = this.#pool.stateOf(toBlockId(block)) === 'cached' && numChildren[block] === 0
-      invariant(numChildren[block] === this.#numChildren[block], `block ${block} miscounts its children`)
+      invariant(
+        numChildren[block] === this.#tree.numChildrenOf(block),
+        `block ${block} miscounts its children`,
+      )
       invariant(isEnd === this.#queue.has(block), `block ${block} is in the wrong place for eviction`)
       if (isEnd) numQueued += 1
     }
@@ -352,7 +372,7 @@ export class PrefixCache {
       this.#remove(block)
       return false
     }
-    if (this.#numChildren[block] === 0) this.#queue.add(block)
+    if (this.#tree.numChildrenOf(block) === 0) this.#queue.add(block)
     return true
   }
 
@@ -371,25 +391,8 @@ export class PrefixCache {
     this.#queue.setPriority(block, 0)
   }
 
-  #isLinked(block: number): boolean {
-    return this.#parents[block] !== unlinked
-  }
-
-  #link(block: BlockId, parent: number): void {
-    if (this.#isLinked(block)) {
-      invariant(this.#parents[block] === parent, `block ${block} has two parents`)
-      return
-    }
-    this.#parents[block] = parent
-    if (parent !== root) this.#numChildren[parent]! += 1
-  }
-
   #unlink(block: BlockId): void {
-    const parent = this.#parents[block]!
-    this.#parents[block] = unlinked
-    if (parent < 0) return
-    this.#numChildren[parent]! -= 1
-    const isEnd = this.#numChildren[parent] === 0 && this.#pool.stateOf(toBlockId(parent)) === 'cached'
-    if (isEnd) this.#queue.add(parent)
+    const parent = this.#tree.unlink(block)
+    if (parent !== undefined && this.#pool.stateOf(parent) === 'cached') this.#queue.add(parent)
   }
 }

@@ -66,11 +66,19 @@ export class TailBlocks {
     const oldest = others.find((other) => !dropped.includes(other))
     if (oldest !== undefined && others.length - dropped.length === maxPerParent) dropped.push(oldest)
     for (const { block } of dropped) this.remove(block)
-    const list = this.#byParent.get(added.parent) ?? []
-    list.push(added)
-    this.#byParent.set(added.parent, list)
-    this.#byBlock.set(added.block, added)
+    this.#put(added)
     return dropped.map(({ block }) => block)
+  }
+
+  /** What was said of a block is true of another one from now on. */
+  rename(from: BlockId, to: BlockId): void {
+    const children = this.#byParent.get(from) ?? []
+    this.#byParent.delete(from)
+    for (const child of children) this.#put({ ...child, parent: to })
+    const tail = this.#byBlock.get(from)
+    if (tail === undefined) return
+    this.remove(from)
+    this.#put({ ...tail, block: to })
   }
 
   /** Nothing happens when it is not there. */
@@ -81,6 +89,13 @@ export class TailBlocks {
     const rest = this.#byParent.get(tail.parent)!.filter((other) => other !== tail)
     if (rest.length > 0) this.#byParent.set(tail.parent, rest)
     else this.#byParent.delete(tail.parent)
+  }
+
+  #put(tail: TailBlock): void {
+    const list = this.#byParent.get(tail.parent) ?? []
+    list.push(tail)
+    this.#byParent.set(tail.parent, list)
+    this.#byBlock.set(tail.block, tail)
   }
 }
 

@@ -196,6 +196,7 @@ export class Scheduler {
     if (mayAdmit) this.#beginSwapIns(now)
     const heir = mayAdmit ? this.#yieldPlaces(preempted, now) : undefined
     const draft = new PlanDraft(this.#kv, this.#budget)
+    draft.copies.push(...this.#compact())
     // Who has caught up goes first: no stream waits for a prompt.
     for (const sequence of this.#running) {
       if (sequence.numPendingTokens === 1) draft.add(sequence)
@@ -339,6 +340,14 @@ export class Scheduler {
       }
     }
     return preempted
+  }
+
+  /** While nobody waits, and all that run are streams, order is made among blocks. */
+  #compact(): BlockCopy[] {
+    if (this.numWaiting > 0) this.#kv.abandonCompaction()
+    const isIdle =
+      this.numWaiting === 0 && this.#running.every(({ numPendingTokens }) => numPendingTokens === 1)
+    return isIdle ? [...this.#kv.compact()] : []
   }
 
   #grow(sequence: Sequence): boolean {

@@ -72,6 +72,11 @@ function addCounters(registry: Registry, engine: EngineClient): void {
     'Blocks copied because sequences part within them.',
     (kv) => kv.numCopiedBlocks,
   )
+  counter(
+    'switchyard_kv_compacted_blocks_total',
+    'Blocks moved while nobody waited, so that a sequence lies in fewer runs.',
+    (kv) => kv.numCompactedBlocks,
+  )
   new Counter({
     name: 'switchyard_kv_evicted_blocks_total',
     help: 'Cached blocks that had to go: for room, or so that a newcomer lies in one piece.',

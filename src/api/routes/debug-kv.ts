@@ -30,6 +30,7 @@ export function debugKv(app: FastifyInstance, context: ApiContext): void {
       resumed: { tokens: kv.numResumedTokens, hit_tokens: kv.numResumedHitTokens },
       evicted_blocks: { room: kv.numEvictedForRoom, order: kv.numEvictedForOrder },
       copied_blocks: kv.numCopiedBlocks,
+      compacted_blocks: kv.numCompactedBlocks,
       tiers: swap === undefined ? null : tiersOf(swap),
       sequences: {
         running: kv.numSequences,
