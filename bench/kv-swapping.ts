@@ -2,7 +2,7 @@
  * What it costs to move KV to disk and back, and conversations that have no room together in the pool:
  *
  *   npx tsx bench/kv-swapping.ts --model FILE [--dir DIR] [--blocks 64,256] [--rounds 7]
- *     [--pool 8192] [--conversations 4] [--prompt 6000] [--answer 64]
+ *     [--pool 8192] [--conversations 4] [--prompt 6000] [--answer 64] [--ways 123]
  *
  * First bytes per second of whole transfers (pool, staging, checksum, file) beside a plain write and read of as many
  * bytes with the same calls, in turn. Then the conversations, each of two turns, over a pool that is too small, without
@@ -34,6 +34,7 @@ const { values } = parseArgs({
     prompt: { type: 'string', default: '6000' },
     answer: { type: 'string', default: '64' },
     threads: { type: 'string', default: '2' },
+    ways: { type: 'string', default: '123' },
   },
 })
 if (values.model === undefined) throw new Error('usage: kv-swapping.ts --model FILE')
@@ -122,11 +123,12 @@ async function conversations(): Promise<string> {
   const numTokens = Number(values.prompt)
   const enough = numConversations * (numTokens + 4 * Number(values.answer) + 2 * blockSize)
   const disk = { hostBytes: 0, diskBytes: 4 * 2 ** 30, diskDir: dir, diskKeep: false }
-  const ways = [
+  const all = [
     ['large pool', enough, undefined],
     [`${values.pool} tokens, recompute`, Number(values.pool), undefined],
     [`${values.pool} tokens, disk`, Number(values.pool), disk],
   ] as const
+  const ways = all.filter((_, index) => values.ways.includes(`${index + 1}`))
   const rows: string[][] = []
   for (const [name, kvCacheTokens, tiers] of ways) {
     const engine = createEngine({
@@ -185,6 +187,7 @@ async function conversations(): Promise<string> {
       swap === undefined ? '' : (swap.waitedMicros / 1000).toFixed(0),
     ])
     await engine.close()
+    process.stderr.write(`${rows.at(-1)!.join(' | ')}\n`)
   }
   return table(
     [

@@ -39,6 +39,8 @@ export interface RunningServer {
 export interface StartOptions {
   /** False: nobody can reach it but this program; its URL is empty. */
   readonly listens?: boolean
+  /** Changes what no setting does, for comparisons. */
+  readonly vary?: (options: EngineOptions) => EngineOptions
 }
 
 /**
@@ -48,7 +50,8 @@ export interface StartOptions {
 export async function startServer(config: Config, options: StartOptions = {}): Promise<RunningServer> {
   const card = requireModel(config.model)
   const recording = await openRecording(config)
-  const engine = createEngine(engineOptions(config))
+  const engineSettings = engineOptions(config)
+  const engine = createEngine(options.vary?.(engineSettings) ?? engineSettings)
   let tokenizer: Tokenizer | undefined
   try {
     tokenizer = openLlamaTokenizer(config.model)

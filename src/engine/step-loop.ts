@@ -81,7 +81,10 @@ export class StepLoop {
       this.#takeInbox()
       const plan = this.#schedule()
       if (plan === undefined) await this.#sleep()
-      else await this.#runStep(plan, stopwatch)
+      else {
+        if (this.#parts.swapping?.holdsSteps === true) await this.#waitForMoves(this.#parts.swapping)
+        await this.#runStep(plan, stopwatch)
+      }
     }
     await this.#keepBlocks()
   }
@@ -154,6 +157,13 @@ export class StepLoop {
   /** Blocks are on their way to or from a tier. */
   get #isMoving(): boolean {
     return (this.#parts.kv.swapper?.numUnderWay ?? 0) > 0
+  }
+
+  async #waitForMoves(swapping: Swapping): Promise<void> {
+    if (!this.#isMoving) return
+    const startedAt = performance.now()
+    await swapping.settled()
+    this.#parts.kv.swapper?.noteWait(Math.round((performance.now() - startedAt) * 1000))
   }
 
   #takeOutcomes(): void {

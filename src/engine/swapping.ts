@@ -11,22 +11,26 @@ export class Swapping {
   readonly config: SwapperConfig
   /** What the keys of blocks are made with. */
   readonly seed: number
+  /** No step may begin while blocks are on their way. */
+  readonly holdsSteps: boolean
   readonly #open: OpenTiers
   readonly #carrier: BlockCarrier
   #outcomes: TransferOutcome[] = []
   #fault: unknown
   #onOutcome: () => void = () => undefined
 
-  private constructor(open: OpenTiers, memory: BlockMemory) {
+  private constructor(open: OpenTiers, memory: BlockMemory, isBlockwise: boolean) {
     const { tiers, keptTier } = open
     const books = new KvTiers(tiers, memory.bytesPerBlock)
     open.restore(books)
     this.#open = open
     this.config = { tiers: books, keptTier }
     this.seed = open.seed ?? newSeed()
+    this.holdsSteps = isBlockwise
     this.#carrier = new BlockCarrier({
       memory,
       tiers,
+      pieceBytes: isBlockwise ? memory.bytesPerBlock : undefined,
       onDone: (outcome) => {
         this.#outcomes.push(outcome)
         this.#onOutcome()
@@ -46,7 +50,7 @@ export class Swapping {
   ): Promise<Swapping | undefined> {
     const { bytesPerBlock } = memory
     const open = await openTiers(options, { ...environment, bytesPerBlock, now: Date.now() })
-    return open.tiers.length === 0 ? undefined : new Swapping(open, memory)
+    return open.tiers.length === 0 ? undefined : new Swapping(open, memory, options.isBlockwise === true)
   }
 
   /** Called when `takeOutcomes` has something new. */

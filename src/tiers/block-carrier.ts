@@ -13,12 +13,14 @@ export interface BlockCarrierParts {
   readonly memory: BlockMemory
   /** Fastest first, as transfers count them. */
   readonly tiers: readonly Tier[]
+  /** Most bytes that move at once; some megabytes unless given. */
+  readonly pieceBytes?: number | undefined
   readonly onDone: (outcome: TransferOutcome) => void
   /** The pool could not be read or written: the engine is lost. */
   readonly onBroken: (error: unknown) => void
 }
 
-const stagingBytes = 8 * 2 ** 20
+const usualPieceBytes = 8 * 2 ** 20
 
 /** Blocks [start, end) of a transfer. */
 interface Piece {
@@ -35,7 +37,7 @@ export class BlockCarrier {
   constructor(parts: BlockCarrierParts) {
     this.#parts = parts
     const { bytesPerBlock } = parts.memory
-    const blocksPerPiece = Math.max(1, Math.floor(stagingBytes / bytesPerBlock))
+    const blocksPerPiece = Math.max(1, Math.floor((parts.pieceBytes ?? usualPieceBytes) / bytesPerBlock))
     const lane = (): Lane => new Lane(blocksPerPiece, bytesPerBlock)
     this.#lanes = { in: lane(), out: lane() }
   }

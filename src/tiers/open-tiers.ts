@@ -19,6 +19,8 @@ export interface TierOptions {
   readonly diskDir: string
   /** The file outlives the process. */
   readonly diskKeep: boolean
+  /** For comparisons: blocks move one by one, and no step begins while any is on its way. */
+  readonly isBlockwise?: boolean
 }
 
 export interface TierEnvironment {

@@ -1,0 +1,208 @@
+/**
+ * Conversations of a real trace, whose turns keep their history, over a pool that holds a part of those that are live:
+ *
+ *   npx tsx bench/kv-conversations.ts --model FILE --traces DIR [--peer PATH/llama-server] [--share 0.333]
+ *     [--sessions 16] [--turns 12] [--only 'disk tier,cache off']
+ *
+ * Servers one after another, each with one thread and a pool of so many tokens, under the same requests at the same
+ * times: with a disk tier; without one, so that what has no room is computed again; without a prefix cache; with a disk
+ * tier whose blocks move one by one while steps wait; and llama-server with one context for all. A turn is due a pause
+ * after the answer before it, so that a slow server also gets its requests later.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { figuresOf } from '../src/bench/figures.ts'
+import { fetchJson } from '../src/bench/http-client.ts'
+import { replay } from '../src/bench/replay.ts'
+import type { RequestRecord } from '../src/bench/request-record.ts'
+import { openTarget, type Target } from '../src/bench/targets/target.ts'
+import { findVocabulary } from '../src/bench/vocabulary.ts'
+import { summarize, type Summary } from '../src/metrics/summary.ts'
+import { reusableTokens } from '../src/workload/reusable-tokens.ts'
+import { mostLiveTokens, readConversations } from './kv-conversation-load.ts'
+import { table } from './report.ts'
+
+const { values } = parseArgs({
+  options: {
+    model: { type: 'string' },
+    traces: { type: 'string' },
+    peer: { type: 'string' },
+    only: { type: 'string' },
+    dir: { type: 'string', default: tmpdir() },
+    share: { type: 'string', default: '0.3333' },
+    sessions: { type: 'string', default: '16' },
+    turns: { type: 'string', default: '12' },
+    scale: { type: 'string', default: '0.03125' },
+    'answer-scale': { type: 'string', default: '0.125' },
+    'gap-scale': { type: 'string', default: '0.3' },
+    'max-gap': { type: 'string', default: '6' },
+    'sessions-per-second': { type: 'string', default: '1' },
+    'max-model-len': { type: 'string', default: '4096' },
+    seed: { type: 'string', default: '1' },
+  },
+})
+const { model, traces } = values
+if (model === undefined || traces === undefined)
+  throw new Error('usage: kv-conversations.ts --model FILE --traces DIR [--peer PATH/llama-server]')
+const blockSize = 32
+const seed = Number(values.seed)
+const workload = await readConversations({
+  traces,
+  numSessions: Number(values.sessions),
+  mostTurns: Number(values.turns),
+  lengthFactor: Number(values.scale),
+  answerFactor: Number(values['answer-scale']),
+  gapFactor: Number(values['gap-scale']),
+  mostGapSeconds: Number(values['max-gap']),
+  sessionsPerSecond: Number(values['sessions-per-second']),
+  maxModelLen: Number(values['max-model-len']),
+  seed,
+})
+const reusable = reusableTokens(workload, { serverBlockSize: 1, history: 'actual' })
+const liveTokens = mostLiveTokens(workload)
+const poolTokens = Math.ceil((liveTokens * Number(values.share)) / blockSize) * blockSize
+const dir = mkdtempSync(join(values.dir, 'switchyard-bench-'))
+process.stdout.write(describeLoad())
+
+const flags = ['-m', model, '-t', '1', '--kv-cache-tokens', `${poolTokens}`, '--log-level', 'warn']
+const ours = (...more: string[]) => ['src/cli/main.ts', 'serve', ...flags, ...more]
+const disk = ['--kv-disk', '4G', '--kv-disk-dir', dir]
+const ways: Readonly<Record<string, readonly string[]>> = {
+  'disk tier': ours(...disk),
+  'no tier: computed again': ours(),
+  'cache off': ours('--no-prefix-cache'),
+  'disk tier, block by block, waited for': ['bench/kv-conversation-server.ts', ...flags, ...disk],
+}
+
+interface Outcome {
+  readonly name: string
+  readonly records: readonly RequestRecord[]
+  readonly kv: unknown
+}
+
+const outcomes: Outcome[] = []
+try {
+  for (const [name, args] of Object.entries(ways)) {
+    if (isWanted(name)) outcomes.push(await measure(name, process.execPath, ['--import', 'tsx', ...args]))
+  }
+  if (values.peer !== undefined && isWanted('llama-server'))
+    outcomes.push(await measure('llama-server', values.peer, peerArguments()))
+} finally {
+  rmSync(dir, { recursive: true })
+}
+process.stdout.write(`\n${report()}`)
+
+function isWanted(name: string): boolean {
+  return values.only === undefined || values.only.split(',').includes(name)
+}
+
+function peerArguments(): string[] {
+  const numSlots = new Set(workload.requests.map(({ program }) => program)).size
+  return ['-m', model!, '-t', '1', '-c', `${poolTokens}`, '-np', `${numSlots}`, '-kvu']
+}
+
+async function measure(name: string, program: string, args: readonly string[]): Promise<Outcome> {
+  const port = await freePort()
+  const env = { ...process.env, LD_LIBRARY_PATH: dirname(program) }
+  const server = spawn(program, [...args, '--port', `${port}`], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env,
+  })
+  try {
+    const target = await untilReady(server, { name, kind: undefined, url: `http://127.0.0.1:${port}` })
+    const records = await replay({
+      target,
+      vocabulary: await findVocabulary(target),
+      workload,
+      seed,
+      loop: { kind: 'open' },
+      history: 'actual',
+      timeoutMs: 300_000,
+      signal: new AbortController().signal,
+      onRecord: ({ program, turn, firstTokenAt, intendedAt, cachedTokens }) => {
+        const waited = firstTokenAt === undefined ? '-' : `${(firstTokenAt - intendedAt).toFixed(0)} ms`
+        process.stderr.write(`${name}: ${program} turn ${turn}: ${waited}, ${cachedTokens} cached\n`)
+      },
+    })
+    const kv = await fetchJson(target.endpoint, '/debug/kv').catch(() => undefined)
+    process.stderr.write(`${name}: ${JSON.stringify(kv ?? null)}\n`)
+    return { name, records, kv }
+  } finally {
+    server.kill('SIGINT')
+    if (server.exitCode === null) await once(server, 'exit')
+  }
+}
+
+async function untilReady(server: ChildProcess, spec: Parameters<typeof openTarget>[0]): Promise<Target> {
+  for (;;) {
+    if (server.exitCode !== null) throw new Error(`${spec.name} ended with ${server.exitCode}`)
+    const health = await fetch(`${spec.url}/health`).catch(() => undefined)
+    if (health?.ok === true) return openTarget(spec, {})
+    await sleep(100)
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const address = probe.address()
+  await new Promise((resolve) => probe.close(resolve))
+  if (address === null || typeof address === 'string') throw new Error('there is no free port')
+  return address.port
+}
+
+function describeLoad(): string {
+  const { requests, provenance } = workload
+  const prompts = summarize(requests.map(({ numPromptTokens }) => numPromptTokens))!
+  const answers = summarize(requests.map(({ numOutputTokens }) => numOutputTokens))!
+  const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0)
+  const numTokens = sum(requests.map(({ numPromptTokens }) => numPromptTokens))
+  return [
+    `${requests.length} turns of ${new Set(requests.map(({ program }) => program)).size} sessions`,
+    `prompts of ${prompts.mean.toFixed(0)} tokens on average, ${prompts.max} at most`,
+    `answers of ${answers.mean.toFixed(0)} and ${answers.max}`,
+    `${numTokens} tokens of prompts, of which ${((100 * sum(reusable)) / numTokens).toFixed(1)} % came before`,
+    `${liveTokens} tokens live at most, pool of ${poolTokens}`,
+    `last due after ${((requests.at(-1)?.arrival ?? 0) / 1e6).toFixed(0)} s`,
+    `${JSON.stringify(provenance)}\n`,
+  ].join('\n')
+}
+
+function report(): string {
+  const header = [
+    'server',
+    'done',
+    'hits of the bound',
+    'TTFT p50, ms',
+    'p99',
+    'of returning turns, p50',
+    'p99',
+  ]
+  const rows = outcomes.map(({ name, records }) => {
+    const figures = figuresOf(records, {}, new Set(records))
+    const isBack = ({ turn, error }: RequestRecord) => turn > 0 && error === undefined
+    const back = records.filter(isBack).map(({ firstTokenAt, intendedAt }) => firstTokenAt! - intendedAt)
+    const numHit = records.reduce((sum, { cachedTokens }) => sum + (cachedTokens ?? 0), 0)
+    const numReusable = records.reduce((sum, { index }) => sum + reusable[index]!, 0)
+    return [
+      name,
+      `${records.length - figures.numFailed} of ${workload.requests.length}`,
+      `${((100 * numHit) / numReusable).toFixed(1)} %`,
+      ...tailOf(figures.ttftMs),
+      ...tailOf(summarize(back)),
+      ...tailOf(figures.tbtMs),
+      figures.durationSeconds.toFixed(0),
+    ]
+  })
+  return table([...header, 'TBT p50, ms', 'p99', 'seconds'], rows)
+}
+
+function tailOf(summary: Summary | undefined): string[] {
+  return [summary?.p50, summary?.p99].map((value) => value?.toFixed(value < 10 ? 1 : 0) ?? '-')
+}
