@@ -2,7 +2,8 @@ import type { ServiceClass } from '../core/service-class.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import { policies, type PolicyName } from './policies/index.ts'
 import type { SchedulingPolicy, TokenPrices } from './policy.ts'
-import { Scheduler, type SchedulerConfig } from './scheduler.ts'
+import type { SchedulerConfig } from './scheduler-config.ts'
+import { Scheduler } from './scheduler.ts'
 import type { SequenceView } from './sequence.ts'
 
 /** What decides about plans, beside the KV cache; plain data. */

@@ -15,6 +15,17 @@ export class PlanDraft {
     this.#budget = budget
   }
 
+  /**
+   * Makes order among blocks while nobody waits and all that run are streams; to be called before any is added. Where
+   * somebody waits, what has begun is given up: its room may be wanted.
+   */
+  compact(running: readonly Sequence[], numWaiting: number): void {
+    if (numWaiting > 0) this.#kv.abandonCompaction()
+    else if (running.every(({ numPendingTokens }) => numPendingTokens === 1)) {
+      this.copies.push(...this.#kv.compact())
+    }
+  }
+
   /** The sequence has blocks for all its tokens. Nothing happens when the step is full. */
   add(sequence: Sequence): void {
     const position = sequence.numComputedTokens

@@ -4,7 +4,8 @@ import { createRequest } from '../../test/support/generate.ts'
 import { micros, toRequestId } from '../core/units.ts'
 import { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import { policies } from './policies/index.ts'
-import { Scheduler, type SchedulerConfig, type SequenceResult } from './scheduler.ts'
+import type { SchedulerConfig } from './scheduler-config.ts'
+import { Scheduler, type SequenceResult } from './scheduler.ts'
 import type { StepPlan } from './step-plan.ts'
 
 const endToken = 99

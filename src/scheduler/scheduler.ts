@@ -23,27 +23,14 @@ import { isBeingComputed } from './prefix-sharing.ts'
 import { ProgramBook } from './programs/program-book.ts'
 import { appendToAll, repeatsOf } from './repeated-steps.ts'
 import { Room } from './room.ts'
+import type { SchedulerConfig } from './scheduler-config.ts'
 import { dropFinished, Sequence, type SequenceView } from './sequence.ts'
 import type { BlockCopy, PlanEntry, StepPlan } from './step-plan.ts'
 import type { StepWork } from './step-work.ts'
 import { SwapIns } from './swap-ins.ts'
 import type { WaitReason } from './timeline.ts'
-import { TokenBudget, type TokenBudgetConfig } from './token-budget.ts'
+import { TokenBudget } from './token-budget.ts'
 import type { WaitingQueue } from './waiting-queue.ts'
-
-export interface SchedulerConfig extends TokenBudgetConfig {
-  /** Sequences that run at once; never more than a step has tokens. */
-  readonly maxNumSeqs: number
-  /** Longest sequence in tokens, prompt and output together. */
-  readonly maxModelLen: number
-  /** Tokens that end every sequence that does not ignore them. */
-  readonly endTokenIds: readonly number[]
-  /**
-   * A newcomer leaves room for everybody, itself included, to grow by half of what each may still grow, at most by
-   * this many tokens: else the next steps would throw it out again. More wastes blocks, less wastes computing.
-   */
-  readonly growthHeadroom?: number | undefined
-}
 
 /** What happened to one sequence. */
 export interface SequenceResult {
@@ -72,6 +59,7 @@ export class Scheduler {
   readonly #policy: SchedulingPolicy
   readonly #budget: TokenBudget
   readonly #maxNumSeqs: number
+  readonly #compacts: boolean
   readonly #room: Room
   /** Longest sequence that model and pool can hold. */
   readonly #maxLength: number
@@ -98,6 +86,7 @@ export class Scheduler {
     this.#policy = policy
     this.#budget = new TokenBudget(config)
     this.#maxNumSeqs = Math.min(config.maxNumSeqs, config.maxNumBatchedTokens)
+    this.#compacts = config.compacts ?? true
     this.#room = new Room(kv, this.#running, config.growthHeadroom)
     this.#maxLength = Math.min(config.maxModelLen, kv.numTokenSlots)
     this.#endTokenIds = new Set(config.endTokenIds)
@@ -196,7 +185,7 @@ export class Scheduler {
     if (mayAdmit) this.#beginSwapIns(now)
     const heir = mayAdmit ? this.#yieldPlaces(preempted, now) : undefined
     const draft = new PlanDraft(this.#kv, this.#budget)
-    draft.copies.push(...this.#compact())
+    if (this.#compacts) draft.compact(this.#running, this.numWaiting)
     // Who has caught up goes first: no stream waits for a prompt.
     for (const sequence of this.#running) {
       if (sequence.numPendingTokens === 1) draft.add(sequence)
@@ -340,14 +329,6 @@ export class Scheduler {
       }
     }
     return preempted
-  }
-
-  /** While nobody waits, and all that run are streams, order is made among blocks. */
-  #compact(): BlockCopy[] {
-    if (this.numWaiting > 0) this.#kv.abandonCompaction()
-    const isIdle =
-      this.numWaiting === 0 && this.#running.every(({ numPendingTokens }) => numPendingTokens === 1)
-    return isIdle ? [...this.#kv.compact()] : []
   }
 
   #grow(sequence: Sequence): boolean {

@@ -54,7 +54,8 @@ export class SimulatedEngine {
       mostSeenKeys: 0,
     }
     const kv = new KvCacheManager(options, cache)
-    this.#scheduler = createScheduler({ ...options.planning, endTokenIds: [] }, kv)
+    // No latency model asks where blocks lie: moving them would only keep like steps from passing at once.
+    this.#scheduler = createScheduler({ ...options.planning, endTokenIds: [], compacts: false }, kv)
     this.#latency = latency
   }
 

@@ -3,7 +3,8 @@ import { plainTerms, type ServiceTerms } from '../../src/core/request.ts'
 import { micros, toRequestId, type Micros } from '../../src/core/units.ts'
 import { KvCacheManager } from '../../src/kvcache/kv-cache-manager.ts'
 import type { SchedulingPolicy } from '../../src/scheduler/policy.ts'
-import { Scheduler, type SchedulerConfig } from '../../src/scheduler/scheduler.ts'
+import type { SchedulerConfig } from '../../src/scheduler/scheduler-config.ts'
+import { Scheduler } from '../../src/scheduler/scheduler.ts'
 import { keysAttended } from '../../src/scheduler/step-work.ts'
 
 export interface VirtualRequest extends Partial<ServiceTerms> {
