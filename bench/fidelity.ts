@@ -3,12 +3,15 @@
  * on a real server and simulated with what `switchyard calibrate` found here, and the same under several policies.
  * Needs a machine that does nothing else; takes about half an hour. Prints Markdown for docs/fidelity.md.
  *
- *   npx tsx bench/fidelity.ts [--model FILE] [--latency FILE] [--requests 150] [--max-num-seqs 16]
+ *   npx tsx bench/fidelity.ts [--model FILE] [--threads 1] [--seconds 60] [--folder FOLDER] [--only NAME]
+ *
+ * What was measured stays in the folder and is not measured again, so that a machine need be quiet for a while only:
+ * --only calibrate or the name of a workload measures that alone. Delete a file of the folder to measure it anew.
  */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { loadavg, tmpdir } from 'node:os'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -21,24 +24,41 @@ import { table } from './report.ts'
 const { values } = parseArgs({
   options: {
     model: { type: 'string', default: bundledModel },
-    latency: { type: 'string' },
-    requests: { type: 'string', default: '150' },
+    threads: { type: 'string', default: '1' },
+    seconds: { type: 'string', default: '60' },
+    folder: { type: 'string', default: 'fidelity-runs' },
     'max-num-seqs': { type: 'string', default: '16' },
+    only: { type: 'string' },
   },
 })
 const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))
-const { requests } = values
+const machine = ['--threads', values.threads]
 const engine = ['--max-num-seqs', values['max-num-seqs']]
 const shares = [0.3, 0.6, 0.9]
-const policies = ['fcfs', 'fair', 'fair+slo+program']
-const numPrograms = String(Math.ceil(Number(requests) / 3))
+const busiest = 0.9
+const usualPolicy = 'fair+slo+program'
+const policies = ['fcfs', 'fair', usualPolicy]
+const seed = ['--seed', '5']
+const latency = join(values.folder, 'latency.json')
 
-/** Lengths that small models hold. */
-const workloads: Readonly<Record<string, string>> = {
-  bursts: `bursts:requests=${requests},prompt=200,output=60,spread=1,max-tokens=700`,
-  agents: `agents:programs=${numPrograms},turns=3,system=256,first=100,result=80,output=40,tool-seconds=0.5,think-share=0,max-tokens=900`,
-  tenants: `tenants:requests=${requests},prompt=150,output=80,spread=1,max-tokens=700`,
-  'shared prefixes': `prefix-tree:requests=${requests},level=128,prompt=60,output=50,max-tokens=700`,
+/** Lengths that small models hold. A generator takes how many requests it is to make. */
+const workloads: Readonly<Record<string, (numRequests: number) => string>> = {
+  bursts: (count) => `bursts:requests=${count},prompt=200,output=60,spread=1,max-tokens=700`,
+  agents: (count) =>
+    `agents:programs=${Math.ceil(count / 3)},turns=3,system=256,first=100,result=80,output=40,tool-seconds=0.5,think-share=0,max-tokens=900`,
+  tenants: (count) => `tenants:requests=${count},prompt=150,output=80,spread=1,max-tokens=700`,
+  'shared prefixes': (count) => `prefix-tree:requests=${count},level=128,prompt=60,output=50,max-tokens=700`,
+}
+
+interface Point {
+  readonly workload: string
+  readonly share: number
+  readonly policy: string
+}
+
+interface Compared extends Point {
+  readonly measured: TargetFigures
+  readonly simulated: TargetFigures
 }
 
 const figures = ['TTFT', 'TPOT', 'end to end'] as const
@@ -59,8 +79,8 @@ async function figuresOf(path: string): Promise<TargetFigures> {
 
 /** A server of its own for each run: caches begin empty, as they do in the simulator. */
 async function withServer<Result>(policy: string, use: (url: string) => Promise<Result>): Promise<Result> {
-  const args = ['serve', values.model, '--port', '0', '--log-level', 'warn', '--policy', policy, ...engine]
-  const child = spawn(process.execPath, ['--import', 'tsx', main, ...args], {
+  const options = ['--port', '0', '--log-level', 'warn', '--policy', policy, ...machine, ...engine]
+  const child = spawn(process.execPath, ['--import', 'tsx', main, 'serve', values.model, ...options], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   try {
@@ -75,27 +95,57 @@ async function withServer<Result>(policy: string, use: (url: string) => Promise<
   }
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'switchyard-fidelity-'))
-
-async function measure(workload: string, rate: number, policy: string): Promise<TargetFigures> {
-  const out = join(folder, 'measured.json')
-  const load = ['-w', workload, '--rate', String(rate), '--seed', '5', '--force', '--json', out]
-  await withServer(policy, (url) => switchyard('bench', '--url', url, ...load))
-  return figuresOf(out)
+/** What the engine can bear: as many users as it has places, none of whom pauses. Stays what it was first. */
+async function capacityOf(workload: string): Promise<number> {
+  const path = join(values.folder, `${workload}-capacity.json`)
+  if (!existsSync(path)) {
+    const load = ['--concurrency', values['max-num-seqs'], '--max-gap', '0']
+    await simulate(path, workloads[workload]!(400), ['--policy', 'fcfs', ...load])
+  }
+  return (await figuresOf(path)).requestsPerSecond
 }
 
-async function simulate(workload: string, load: readonly string[], policy: string): Promise<TargetFigures> {
-  const out = join(folder, 'simulated.json')
-  const machine = ['--latency', latency, '--policy', policy, ...engine]
-  await switchyard('simulate', '-w', workload, '--seed', '5', ...machine, ...load, '--json', out)
-  return figuresOf(out)
+async function simulate(path: string, workload: string, load: readonly string[]): Promise<void> {
+  const options = ['-w', workload, ...seed, '--latency', latency, ...engine, ...load, '--json', path]
+  await switchyard('simulate', ...options)
 }
 
-async function calibrate(): Promise<string> {
-  const out = join(folder, 'latency.json')
-  const { stdout } = await switchyard('calibrate', values.model, '--out', out, ...engine)
-  process.stdout.write(`${stdout.replace(/^Wrote.*\n/m, '')}\n`)
-  return out
+async function measure(
+  path: string,
+  workload: string,
+  load: readonly string[],
+  policy: string,
+): Promise<void> {
+  if (existsSync(path)) return
+  const options = ['-w', workload, ...seed, ...load, '--force', '--json', `${path}.part`]
+  await withServer(policy, (url) => switchyard('bench', '--url', url, ...options))
+  await rename(`${path}.part`, path)
+}
+
+function isWanted(name: string): boolean {
+  return values.only === undefined || values.only === name
+}
+
+function pointsOf(workload: string): Point[] {
+  return shares.flatMap((share) =>
+    (share === busiest ? policies : [usualPolicy]).map((policy) => ({ workload, share, policy })),
+  )
+}
+
+/** Undefined where it was not measured, and is not to be now. */
+async function compare({ workload, share, policy }: Point): Promise<Compared | undefined> {
+  const name = `${workload}-${share}-${policy}`
+  const measuredPath = join(values.folder, `${name}.json`)
+  if (!isWanted(workload) && !existsSync(measuredPath)) return undefined
+  const rate = share * (await capacityOf(workload))
+  const text = workloads[workload]!(Math.ceil(rate * Number(values.seconds)))
+  const load = ['--rate', String(rate)]
+  await measure(measuredPath, text, load, policy)
+  const simulatedPath = join(values.folder, `${name}-simulated.json`)
+  await simulate(simulatedPath, text, [...load, '--policy', policy])
+  process.stderr.write(`${name}: ${rate.toFixed(2)} requests/s\n`)
+  const [measured, simulated] = [await figuresOf(measuredPath), await figuresOf(simulatedPath)]
+  return { workload, share, policy, measured, simulated }
 }
 
 const percent = (share: number): string => `${share < 0 ? '-' : '+'}${Math.abs(100 * share).toFixed(1)} %`
@@ -105,37 +155,41 @@ function errorOf(measured: Summary | undefined, simulated: Summary | undefined, 
   return percent(simulated[key] / measured[key] - 1)
 }
 
-process.stdout.write(`Load of the machine before: ${loadavg()[0]!.toFixed(2)}\n\n`)
-const latency = values.latency ?? (await calibrate())
-const rows: string[][] = []
-const ranks: string[][] = []
-try {
-  for (const [name, workload] of Object.entries(workloads)) {
-    // What the engine can bear: as many users as it has places, none of whom pauses.
-    const closed = ['--concurrency', values['max-num-seqs'], '--max-gap', '0']
-    const { requestsPerSecond: capacity } = await simulate(workload, closed, 'fcfs')
-    for (const share of shares) {
-      const rate = share * capacity
-      const measured = await measure(workload, rate, 'fair+slo+program')
-      const simulated = await simulate(workload, ['--rate', String(rate)], 'fair+slo+program')
-      for (const figure of figures) {
+function errorRows(compared: readonly Compared[]): string[][] {
+  return compared
+    .filter(({ policy }) => policy === usualPolicy)
+    .flatMap(({ workload, share, measured, simulated }) =>
+      figures.map((figure) => {
         const [real, made] = [summaryOf(measured, figure), summaryOf(simulated, figure)]
         const cells = statistics.map((key) => errorOf(real, made, key))
-        rows.push([`${name}, ${share} of capacity: ${figure}`, real?.mean.toFixed(1) ?? '-', ...cells])
-      }
-      process.stderr.write(`${name} at ${share} of ${capacity.toFixed(2)} requests/s\n`)
-    }
-    for (const policy of policies) {
-      const rate = 0.9 * capacity
-      const measured = await measure(workload, rate, policy)
-      const simulated = await simulate(workload, ['--rate', String(rate)], policy)
-      const means = [measured, simulated].map(({ ttftMs }) => ttftMs?.mean.toFixed(1) ?? '-')
-      ranks.push([`${name}: ${policy}`, ...means])
-    }
-  }
-} finally {
-  await rm(folder, { recursive: true })
+        return [`${workload}, ${share} of capacity: ${figure}`, real?.mean.toFixed(1) ?? '-', ...cells]
+      }),
+    )
 }
-process.stdout.write(table(['error of the simulation', 'measured mean (ms)', ...statistics], rows))
-process.stdout.write(`\n${table(['mean TTFT (ms) at 0.9 of capacity', 'measured', 'simulated'], ranks)}`)
-process.stdout.write(`\nLoad of the machine after: ${loadavg()[0]!.toFixed(2)}\n`)
+
+function policyRows(compared: readonly Compared[]): string[][] {
+  return compared
+    .filter(({ share }) => share === busiest)
+    .map(({ workload, policy, measured, simulated }) => [
+      `${workload}: ${policy}`,
+      ...[measured, simulated].flatMap(({ ttftMs, e2eMs }) =>
+        [ttftMs, e2eMs].map((summary) => summary?.mean.toFixed(1) ?? '-'),
+      ),
+    ])
+}
+
+await mkdir(values.folder, { recursive: true })
+if (isWanted('calibrate') && !existsSync(latency)) {
+  const { stdout } = await switchyard('calibrate', values.model, '--out', latency, ...machine, ...engine)
+  process.stderr.write(stdout)
+}
+const compared: Compared[] = []
+for (const point of Object.keys(workloads).flatMap(pointsOf)) {
+  const both = await compare(point)
+  if (both !== undefined) compared.push(both)
+}
+process.stdout.write(
+  table(['error of the simulation', 'measured mean (ms)', ...statistics], errorRows(compared)),
+)
+const columns = ['TTFT', 'end to end', 'TTFT, simulated', 'end to end, simulated']
+process.stdout.write(`\n${table(['means at 0.9 of capacity (ms)', ...columns], policyRows(compared))}`)

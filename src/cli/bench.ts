@@ -19,8 +19,8 @@ import { commandText } from './command-text.ts'
 import type { Command } from './command.ts'
 import { packageVersion } from './package-info.ts'
 
-/** Settings about servers and about being a client of theirs. */
-type ServerSettings =
+/** Settings about servers, about being a client of theirs, and about reports. */
+type OtherSettings =
   | 'target'
   | 'url'
   | 'model'
@@ -30,6 +30,8 @@ type ServerSettings =
   | 'sweep'
   | 'dryRun'
   | 'force'
+  | 'json'
+  | 'html'
 
 /** Exit status of a run whose figures nobody should believe. */
 const clientWasSlow = 3
@@ -120,7 +122,7 @@ async function openTargets(values: BenchSettings): Promise<Target[]> {
 
 /** Of the settings that name a workload; `simulate` has them too. */
 export function workloadOptions(
-  values: Omit<BenchSettings, ServerSettings>,
+  values: Omit<BenchSettings, OtherSettings>,
 ): Parameters<typeof prepareWorkload>[0] {
   const { requests, promptTokens, outputTokens, rate } = values
   const equal = `poisson:requests=${requests},prompt=${promptTokens},output=${outputTokens},rate=${rate ?? 1}`

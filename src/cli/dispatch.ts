@@ -42,6 +42,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'Measure how long steps take here, for simulate',
     load: async () => (await import('./calibrate.ts')).calibrate,
   },
+  tune: {
+    summary: 'Look for settings that serve a workload better, by simulating it',
+    load: async () => (await import('./tune.ts')).tune,
+  },
   replay: {
     summary: 'Plan a recorded run again, and say why a step was planned as it was',
     load: async () => (await import('./replay.ts')).replay,

@@ -5,19 +5,16 @@ import { textReport } from '../bench/text-report.ts'
 import type { CommandLine } from '../config/command-line.ts'
 import { resolveSettings } from '../config/resolve.ts'
 import { ServingError } from '../core/errors.ts'
-import { routingPolicies } from '../fleet/routing/index.ts'
 import { deviceNames } from '../simulator/latency/devices.ts'
 import { modelNames } from '../simulator/latency/models.ts'
-import type { PlannerOptions } from '../simulator/simulated-engine.ts'
-import { simulate as runSimulation, type SimulationResult } from '../simulator/simulate.ts'
-import { repeatRequests } from '../workload/transforms/repeat.ts'
-import type { Workload } from '../workload/workload.ts'
+import type { SimulationResult } from '../simulator/simulate.ts'
 import { goalsOf, loopOf, workloadOptions, write } from './bench.ts'
 import { commandText } from './command-text.ts'
 import type { Command } from './command.ts'
-import { openLatency, type LatencySource } from './latency-source.ts'
+import { openLatency } from './latency-source.ts'
 import { simulatedReport } from './simulated-report.ts'
-import { simulateSettings, type SimulateSettings } from './simulate-settings.ts'
+import { simulateWorkload } from './simulated-run.ts'
+import { simulateSettings } from './simulate-settings.ts'
 
 export const simulate: Command = {
   usage: '[options]',
@@ -65,49 +62,6 @@ async function run(line: CommandLine): Promise<number> {
   if (values.json !== undefined && values.json !== '-') await write(values.json, json)
   if (values.html !== undefined) await write(values.html, renderReport(report))
   return result.records.every(({ error }) => error === undefined) ? 0 : 1
-}
-
-function simulateWorkload(
-  values: SimulateSettings,
-  source: LatencySource,
-  workload: Workload,
-): SimulationResult {
-  const loop = loopOf(values)
-  return runSimulation({
-    requests: repeatRequests(workload, values.repeat),
-    blockSize: workload.blockSize,
-    numUsers: loop.kind === 'closed' ? loop.numUsers : undefined,
-    history: values.history,
-    engine: engineOptions(values, source),
-    latency: source.latency,
-    numEngines: values.engines,
-    routing: routingPolicies[values.routing](),
-  })
-}
-
-function engineOptions(values: SimulateSettings, source: LatencySource): PlannerOptions {
-  const { blockSize, maxTbtMs } = values
-  const kvTokens = values.kvCacheTokens ?? source.kvTokens
-  const maxModelLen = Math.min(values.maxModelLen ?? source.maxModelLen, source.maxModelLen)
-  const numBlocks = Math.floor(kvTokens / blockSize)
-  if (numBlocks === 0) {
-    throw new ServingError('INVALID_CONFIG', `--kv-cache-tokens ${kvTokens} is less than one block.`)
-  }
-  return {
-    planning: {
-      maxNumSeqs: values.maxNumSeqs,
-      maxNumBatchedTokens: values.maxNumBatchedTokens,
-      maxTbtMicros: maxTbtMs === undefined ? undefined : maxTbtMs * 1000,
-      maxModelLen,
-      policy: values.policy,
-      serviceClasses: values.serviceClasses,
-      prices: values.tokenPrices,
-      localityTokens: values.localityTokens,
-    },
-    numBlocks,
-    blockSize,
-    eviction: values.prefixCache ? values.kvEviction : undefined,
-  }
 }
 
 function engineLines({ engines, endedAt }: SimulationResult): string {

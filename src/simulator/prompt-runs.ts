@@ -33,10 +33,11 @@ export function continueRuns(
 }
 
 export function tokensOf(runs: readonly Run[]): number[] {
-  const tokens: number[] = []
-  tokens.length = lengthOf(runs)
+  const tokens = Array<number>(lengthOf(runs))
   let at = 0
-  for (const { token, length } of runs) tokens.fill(token, at, (at += length))
+  for (const { token, length } of runs) {
+    for (const end = at + length; at < end; at += 1) tokens[at] = token
+  }
   return tokens
 }
 

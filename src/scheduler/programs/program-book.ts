@@ -105,16 +105,19 @@ export class ProgramBook {
     const { id, request } = sequence
     this.#isShort = isShort
     this.admit(sequence)
-    const path = this.#kv.release(id)
     const isOver = reason === 'stop' || reason === 'length'
     const program = isOver ? this.#finder.note(sequence) : request.program
     const tool = this.#tools.get(request.id)
     this.#tools.delete(request.id)
     const isLast = this.#leave(nameOf(request.tenant, request.program))
     // Most requests that stand alone are not continued.
-    if (!isOver || !isLast || (request.program === undefined && tool === undefined)) return
-    const name = nameOf(request.tenant, program)
-    if (name === undefined) return
+    const pauses = isOver && isLast && (request.program !== undefined || tool !== undefined)
+    const name = pauses ? nameOf(request.tenant, program) : undefined
+    if (name === undefined) {
+      this.#kv.free(id)
+      return
+    }
+    const path = this.#kv.release(id)
     this.#paused.get(name)?.path?.lower()
     this.#paused.delete(name)
     const numTokens = sequence.tokens.length

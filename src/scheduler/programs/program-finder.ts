@@ -88,9 +88,8 @@ export class ProgramFinder {
   }
 }
 
-/** 53 of a key's 128 bits. */
-const indexOf = (words: Int32Array, at: number): number =>
-  (words[at]! >>> 0) * 2 ** 21 + (words[at + 1]! >>> 11)
+/** 31 of a key's 128 bits: a small integer is found quickest. */
+const indexOf = (words: Int32Array, at: number): number => words[at]! >> 1
 
 /** `tokens[start ... end)` begins with `rest` and goes on. */
 function continues(tokens: readonly number[], start: number, end: number, rest: readonly number[]): boolean {
