@@ -14,6 +14,7 @@ import type { ChatRequest } from './schemas/chat.ts'
 import { cacheTerms } from './schemas/cache.ts'
 import { samplingParams } from './schemas/sampling.ts'
 import { askerOf } from './service-terms.ts'
+import { grammarOf } from './structure.ts'
 
 export interface ChatExchange {
   readonly request: FastifyRequest
@@ -64,6 +65,7 @@ export async function answerPrompt(
   const room = roomBehind(info, promptTokens, 'messages')
   checkTokens(info, body.logit_bias?.keys() ?? [], 'logit_bias')
   const sampling = samplingParams(body, body.logprobs === true ? (body.top_logprobs ?? 0) : undefined)
+  const grammar = grammarOf(body)
   const { race, picking } = raceOf(body, body.n ?? 1)
   const generations = Array.from({ length: body.n ?? 1 }, (_, index) => ({
     promptTokens,
@@ -74,6 +76,7 @@ export async function answerPrompt(
     stopTokenIds: body.stop_token_ids ?? [],
     ignoreEos: body.ignore_eos ?? false,
     terms: asker.terms,
+    grammar,
     race,
     cache: cacheTerms(body),
     arrivedAt,

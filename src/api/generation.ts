@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { ServingError } from '../core/errors.ts'
+import type { GrammarSpec } from '../core/grammar-spec.ts'
 import type { CacheTerms, Race, ServiceTerms } from '../core/request.ts'
 import type { SamplingParams, TokenLogprobs } from '../core/sampling-params.ts'
 import { microsToSeconds, micros, toRequestId, type Micros, type RequestId } from '../core/units.ts'
@@ -30,6 +31,8 @@ export interface GenerationOptions {
   /** The answer tells the ids of its tokens. */
   readonly tellsTokens?: boolean | undefined
   readonly terms: ServiceTerms
+  /** What all of its text must look like. */
+  readonly grammar?: GrammarSpec | undefined
   readonly race?: Race | undefined
   readonly cache: CacheTerms
   readonly arrivedAt: Micros
@@ -163,6 +166,7 @@ export class Generation {
         stopTokenIds: [...this.#stopTokenIds],
         ignoreEos,
         ...terms,
+        grammar: this.#options.grammar,
         race: this.#options.race,
         ...this.#options.cache,
         arrivedAt,

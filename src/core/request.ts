@@ -1,3 +1,4 @@
+import type { GrammarSpec } from './grammar-spec.ts'
 import type { SamplingParams } from './sampling-params.ts'
 import type { Micros, RequestId } from './units.ts'
 
@@ -71,6 +72,8 @@ export interface GenerationRequest extends ServiceTerms, CacheTerms {
   readonly stopTokenIds: readonly number[]
   readonly ignoreEos: boolean
   readonly race?: Race | undefined
+  /** What the text of `outputTokens` and of all that follows must look like. */
+  readonly grammar?: GrammarSpec | undefined
   /** When the server received it. */
   readonly arrivedAt: Micros
 }

@@ -4,10 +4,12 @@ import type { Executor } from '../executor/executor.ts'
 import { reserveFileSpace } from '../ggml/file-space.ts'
 import type { SwapperConfig } from '../kvcache/block-swapper.ts'
 import { evictionPolicies } from '../kvcache/eviction/index.ts'
+import { GrammarEngine } from '../grammar/grammar-engine.ts'
 import { KvCacheManager, type KvCacheSize, type PrefixCacheConfig } from '../kvcache/kv-cache-manager.ts'
 import { createScheduler, type PlanningOptions } from '../scheduler/create-scheduler.ts'
 import { planLogFormat, type LoggedTiers } from '../simulator/replay/plan-log.ts'
 import type { EngineOptions } from './engine-options.ts'
+import { grammarVocabulary } from './grammar-vocabulary.ts'
 import { PlanFile } from './plan-file.ts'
 import type { EngineInfo, FromEngine } from './protocol.ts'
 import { StepLoop } from './step-loop.ts'
@@ -39,7 +41,8 @@ export async function loadEngine(
       ? undefined
       : openPlanFile(recordPlans, options, { planning, size: executor.model, swapping })
   const scheduler = plans?.record(planned) ?? planned
-  const loop = new StepLoop({ executor, scheduler, kv, swapping, clock: systemClock, send })
+  const grammars = new GrammarEngine(grammarVocabulary(options.executor, executor.model))
+  const loop = new StepLoop({ executor, scheduler, kv, swapping, grammars, clock: systemClock, send })
   return {
     info: { ...executor.model, ...info, eviction: options.eviction, pid: process.pid },
     loop,

@@ -76,7 +76,7 @@ export interface EngineStats {
 }
 
 /**
- * Microseconds of one step, by phase. `emit` hands out the tokens of the step before while this one computes: it lies
+ * Microseconds of one step, by phase. `emit` hands out the tokens of the step before, and finds what grammars allow, while this one computes: it lies
  * within `compute`, and all but `emit` add up to the step.
  */
 export interface StepPhases {

@@ -1,12 +1,15 @@
 /** The sampling side of an engine: one sampler for each sequence that the scheduler has, and what they chose. */
-import { ServingError } from '../core/errors.ts'
+import { invariant, ServingError } from '../core/errors.ts'
 import type { GenerationRequest } from '../core/request.ts'
 import type { TokenLogprobs } from '../core/sampling-params.ts'
 import type { RequestId } from '../core/units.ts'
 import type { LogitsNeed, LogitsRow } from '../executor/executor.ts'
-import { createSampler, type Sampler } from '../sampling/sampler.ts'
+import type { GrammarEngine } from '../grammar/grammar-engine.ts'
+import type { GrammarMatcher } from '../grammar/grammar-matcher.ts'
+import { createSampler, type SampledToken, type Sampler } from '../sampling/sampler.ts'
 import type { Sampled } from '../scheduler/scheduler.ts'
 import type { StepPlan } from '../scheduler/step-plan.ts'
+import type { SequenceError } from './engine-client.ts'
 
 const noNeed: LogitsNeed = { kind: 'none' }
 
@@ -21,20 +24,35 @@ export interface StepSamples {
 
 interface Live {
   readonly sampler: Sampler
+  /** Where the sequence's text stands in its grammar; undefined: any text will do. */
+  readonly matcher: GrammarMatcher | undefined
   hasStarted: boolean
 }
 
 export class SequenceSamplers {
   readonly #live = new Map<RequestId, Live>()
+  readonly #grammars: GrammarEngine | undefined
   #numNotStarted = 0
+
+  /** Without grammars, no request may have one. */
+  constructor(grammars?: GrammarEngine) {
+    this.#grammars = grammars
+  }
 
   get size(): number {
     return this.#live.size
   }
 
-  add({ id, sampling, promptTokens, outputTokens }: GenerationRequest): void {
+  /** Says why not when it cannot keep to the request's grammar. */
+  add(request: GenerationRequest): SequenceError | undefined {
+    const { id, sampling, promptTokens, outputTokens } = request
+    const matcher = this.#matcherOf(request)
+    if (matcher !== undefined && 'code' in matcher) return matcher
+    const isMasked = matcher !== undefined
+    const sampler = createSampler(sampling, promptTokens, outputTokens, { isMasked })
     this.#numNotStarted += 1
-    this.#live.set(id, { sampler: createSampler(sampling, promptTokens, outputTokens), hasStarted: false })
+    this.#live.set(id, { sampler, matcher, hasStarted: false })
+    return undefined
   }
 
   delete(id: RequestId): void {
@@ -62,7 +80,19 @@ export class SequenceSamplers {
     )
   }
 
-  /** Unusable logits fail their own sequence alone. */
+  /**
+   * Finds what may follow in the sequences that the plan samples: while the step computes, so that sampling needs not
+   * wait for it. What cannot be found is told when its turn comes.
+   */
+  prepareMasks(plan: StepPlan): void {
+    if (this.#grammars === undefined) return
+    for (const { samples, requestId } of plan.entries) {
+      const matcher = samples ? this.#live.get(requestId)?.matcher : undefined
+      if (matcher !== undefined) orServingError(() => matcher.mask())
+    }
+  }
+
+  /** Unusable logits, and grammars that cannot be followed, fail their own sequence alone. */
   sample(plan: StepPlan, rows: readonly (LogitsRow | undefined)[]): StepSamples {
     const logprobs = new Map<RequestId, TokenLogprobs>()
     const failures = new Map<RequestId, string>()
@@ -70,16 +100,43 @@ export class SequenceSamplers {
       const row = rows[index]
       const live = this.#live.get(requestId)
       if (row === undefined || live === undefined) return undefined
-      try {
-        const chosen = live.sampler.sample(row)
-        if (chosen.logprobs !== undefined) logprobs.set(requestId, chosen.logprobs)
-        return chosen.tokenId
-      } catch (error) {
-        if (!(error instanceof ServingError)) throw error
-        failures.set(requestId, error.message)
+      const chosen = orServingError(() => sampleOne(live, row))
+      if (chosen instanceof ServingError) {
+        failures.set(requestId, chosen.message)
         return 'failed'
       }
+      if (chosen.logprobs !== undefined) logprobs.set(requestId, chosen.logprobs)
+      return chosen.tokenId
     })
     return { tokens, logprobs, failures }
+  }
+
+  #matcherOf({ grammar, outputTokens }: GenerationRequest): GrammarMatcher | SequenceError | undefined {
+    if (grammar === undefined) return undefined
+    const grammars = this.#grammars
+    if (grammars === undefined)
+      return { code: 'INVALID_REQUEST', message: 'This engine keeps to no grammars.' }
+    const matcher = orServingError(() => grammars.matcher(grammar))
+    if (matcher instanceof ServingError) return { code: 'INVALID_REQUEST', message: matcher.message }
+    const isMatched = outputTokens.every((tokenId) => matcher.accept(tokenId))
+    return isMatched
+      ? matcher
+      : { code: 'INVALID_REQUEST', message: 'The output so far is not of the grammar.' }
+  }
+}
+
+function sampleOne({ sampler, matcher }: Live, row: LogitsRow): SampledToken {
+  const chosen = sampler.sample(row, matcher?.mask())
+  const isAccepted = matcher?.accept(chosen.tokenId) ?? true
+  invariant(isAccepted, `token ${chosen.tokenId} was sampled, but its grammar does not allow it`)
+  return chosen
+}
+
+function orServingError<T>(action: () => T): T | ServingError {
+  try {
+    return action()
+  } catch (error) {
+    if (error instanceof ServingError) return error
+    throw error
   }
 }

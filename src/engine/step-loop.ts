@@ -1,6 +1,6 @@
 /**
  * The driver of one engine: schedule, execute, sample, update, on and on while there is work; asleep when there is
- * none. While a step computes, it hands out what the step before produced. What arrives during a step waits for its
+ * none. While a step computes, it hands out what the step before produced, and finds what grammars allow next. What arrives during a step waits for its
  * end, so that plans depend on nothing but messages at step boundaries. It knows no carrier: messages come in as
  * calls and go out through one callback.
  */
@@ -10,6 +10,7 @@ import { invariant } from '../core/errors.ts'
 import type { GenerationRequest } from '../core/request.ts'
 import type { RequestId } from '../core/units.ts'
 import type { Executor } from '../executor/executor.ts'
+import type { GrammarEngine } from '../grammar/grammar-engine.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import type { SequenceResult } from '../scheduler/scheduler.ts'
 import type { StepPlan } from '../scheduler/step-plan.ts'
@@ -28,6 +29,8 @@ export interface StepLoopParts {
   readonly scheduler: StepScheduler
   readonly kv: KvCacheManager
   readonly swapping?: Swapping | undefined
+  /** Undefined: requests may have no grammars. */
+  readonly grammars?: GrammarEngine | undefined
   readonly clock: Clock
   readonly send: (message: FromEngine) => void
 }
@@ -37,7 +40,7 @@ const keepMillis = 3000
 
 export class StepLoop {
   readonly #parts: StepLoopParts
-  readonly #samplers = new SequenceSamplers()
+  readonly #samplers: SequenceSamplers
   readonly #timelines = new TimelineRecorder()
   readonly #races = new Races()
   #inbox: (() => void)[] = []
@@ -50,6 +53,7 @@ export class StepLoop {
 
   constructor(parts: StepLoopParts) {
     this.#parts = parts
+    this.#samplers = new SequenceSamplers(parts.grammars)
     if (parts.swapping !== undefined) parts.swapping.onOutcome = () => this.#wake()
   }
 
@@ -121,17 +125,17 @@ export class StepLoop {
 
   #add(request: GenerationRequest): void {
     const { scheduler, executor, clock } = this.#parts
-    const fault = findFault(request, executor.model.vocabSize)
+    const fault = findFault(request, executor.model.vocabSize) ?? this.#samplers.add(request)
     if (fault !== undefined) {
       this.#updates.push(refusal(request, fault, clock.now()))
       return
     }
     const admission = scheduler.add(request)
     if (admission.kind === 'added') {
-      this.#samplers.add(request)
       this.#races.add(request)
       this.#timelines.add(admission.sequence, clock.now())
     } else {
+      this.#samplers.delete(request.id)
       const error = { code: 'PROMPT_TOO_LONG', message: admission.message } as const
       this.#updates.push(refusal(request, error, clock.now()))
     }
@@ -196,6 +200,7 @@ export class StepLoop {
     const execution = executor.execute(plan, needs)
     stopwatch.lap('launch')
     this.#handOut()
+    this.#samplers.prepareMasks(plan)
     stopwatch.lap('emit')
     const result = await execution
     stopwatch.lap('wait')

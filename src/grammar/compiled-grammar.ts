@@ -8,22 +8,30 @@ import { buildAutomaton } from './automaton.ts'
 import { StateSpace, type MatcherState } from './matcher-state.ts'
 import type { MaskStore } from './mask-store.ts'
 import type { Grammar } from './node.ts'
-import { toTokenMask, type TokenMask } from './token-mask.ts'
+import { setBit, toTokenMask, type TokenMask } from './token-mask.ts'
 import type { TokenTrie } from './token-trie.ts'
+
+export interface IndexedVocabulary {
+  readonly trie: TokenTrie
+  /** Tokens that end a text, and stand for none. */
+  readonly endTokens: ReadonlySet<number>
+  /** Those alone: what may follow an end. */
+  readonly endMask: TokenMask
+}
 
 /** Threads that may be looked at for one mask: what takes more stalls everybody's step. */
 const maxMaskWork = 4_000_000
 
 export class CompiledGrammar {
-  readonly trie: TokenTrie
+  readonly vocabulary: IndexedVocabulary
   readonly #space: StateSpace
   readonly #store: MaskStore
   readonly #path: MatcherState[] = []
 
   /** @throws {ServingError} INVALID_REQUEST for a grammar that cannot be kept to. */
-  constructor(grammar: Grammar, trie: TokenTrie, store: MaskStore) {
+  constructor(grammar: Grammar, vocabulary: IndexedVocabulary, store: MaskStore) {
     this.#space = new StateSpace(buildAutomaton(grammar))
-    this.trie = trie
+    this.vocabulary = vocabulary
     this.#store = store
   }
 
@@ -42,17 +50,20 @@ export class CompiledGrammar {
     return state
   }
 
-  /** Tokens of text that may follow. @throws {ServingError} INVALID_REQUEST when it takes too long to say. */
+  /** Tokens that may follow, end tokens among them where a text may end. @throws {ServingError} INVALID_REQUEST when it takes too long to say. */
   mask(state: MatcherState): TokenMask {
     if (state.mask === undefined) {
-      state.mask = toTokenMask(this.#walk(state), this.trie.vocabSize)
+      const { trie, endTokens } = this.vocabulary
+      const bits = this.#walk(state)
+      if (state.isComplete) for (const id of endTokens) setBit(bits, id)
+      state.mask = toTokenMask(bits, trie.vocabSize)
       this.#store.add(state)
     }
     return state.mask
   }
 
   #walk(start: MatcherState): Uint32Array {
-    const { bytes, depths, skips, tokens, others, vocabSize } = this.trie
+    const { bytes, depths, skips, tokens, others, vocabSize } = this.vocabulary.trie
     const { classOf } = this.#space
     const bits = new Uint32Array(Math.ceil(vocabSize / 32))
     const path = this.#path
@@ -69,7 +80,7 @@ export class CompiledGrammar {
         continue
       }
       path[depth] = state
-      for (let id = tokens[node]!; id >= 0; id = others[id]!) bits[id >>> 5]! |= 1 << (id & 31)
+      for (let id = tokens[node]!; id >= 0; id = others[id]!) setBit(bits, id)
       node += 1
     }
     return bits

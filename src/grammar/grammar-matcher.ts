@@ -3,18 +3,15 @@ import { grammarError } from './grammar-error.ts'
 import { invariant } from '../core/errors.ts'
 import type { CompiledGrammar } from './compiled-grammar.ts'
 import type { MatcherState } from './matcher-state.ts'
-import { toTokenMask, type TokenMask } from './token-mask.ts'
+import type { TokenMask } from './token-mask.ts'
 
 export class GrammarMatcher {
   readonly #grammar: CompiledGrammar
-  /** Tokens that end a sequence: they stand for no text, and may come where a text may end. */
-  readonly #endTokens: ReadonlySet<number>
   /** After each token so far; undefined: behind an end token. */
   readonly #history: (MatcherState | undefined)[]
 
-  constructor(grammar: CompiledGrammar, endTokens: ReadonlySet<number>) {
+  constructor(grammar: CompiledGrammar) {
     this.#grammar = grammar
-    this.#endTokens = endTokens
     this.#history = [grammar.start]
   }
 
@@ -34,21 +31,21 @@ export class GrammarMatcher {
    */
   mask(): TokenMask {
     const state = this.#history.at(-1)
-    const mask = state === undefined ? undefined : this.#grammar.mask(state)
-    const withEnd = this.isComplete ? this.#withEnd(mask) : mask!
-    if (withEnd.count === 0) throw grammarError('the vocabulary has no token that may follow')
-    return withEnd
+    const mask = state === undefined ? this.#grammar.vocabulary.endMask : this.#grammar.mask(state)
+    if (mask.count === 0) throw grammarError('the vocabulary has no token that may follow')
+    return mask
   }
 
   /** Takes a token; false, and nothing has changed, when it may not follow. */
   accept(tokenId: number): boolean {
     const state = this.#history.at(-1)
-    if (this.#endTokens.has(tokenId)) {
+    const { endTokens, trie } = this.#grammar.vocabulary
+    if (endTokens.has(tokenId)) {
       if (!this.isComplete) return false
       this.#history.push(undefined)
       return true
     }
-    const bytes = this.#grammar.trie.pieces[tokenId]
+    const bytes = trie.pieces[tokenId]
     if (state === undefined || bytes === undefined || bytes.length === 0) return false
     const next = this.#grammar.advance(state, bytes)
     if (next === undefined) return false
@@ -60,12 +57,5 @@ export class GrammarMatcher {
   rollback(numTokens: number): void {
     invariant(numTokens <= this.numTokens, `${numTokens} of ${this.numTokens} tokens cannot be taken back`)
     this.#history.length -= numTokens
-  }
-
-  #withEnd(mask: TokenMask | undefined): TokenMask {
-    const { vocabSize } = this.#grammar.trie
-    const bits = mask === undefined ? new Uint32Array(Math.ceil(vocabSize / 32)) : mask.bits.slice()
-    for (const id of this.#endTokens) if (id < vocabSize) bits[id >>> 5]! |= 1 << (id & 31)
-    return toTokenMask(bits, vocabSize)
   }
 }

@@ -17,6 +17,10 @@ export function allows({ bits }: TokenMask, tokenId: number): boolean {
   return ((bits[tokenId >>> 5]! >>> (tokenId & 31)) & 1) === 1
 }
 
+export function setBit(bits: Uint32Array, tokenId: number): void {
+  bits[tokenId >>> 5]! |= 1 << (tokenId & 31)
+}
+
 /** `bits`: of a vocabulary of `vocabSize`; none is set beyond. */
 export function toTokenMask(bits: Uint32Array, vocabSize: number): TokenMask {
   const count = bits.reduce((sum, word) => sum + numOnes(word), 0)

@@ -69,11 +69,21 @@ export function randomWalk(spec: GrammarSpec, seed: number, maxTokens = 600): Wa
     tokens.push(id)
   }
   const bytes = tokens.flatMap((id) => [...byteVocabulary.pieces[id]!])
-  return { tokens, text: new TextDecoder().decode(Uint8Array.from(bytes)), isComplete }
+  return {
+    tokens,
+    text: new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(bytes)),
+    isComplete,
+  }
 }
 
 /** Whether all of a text is of the grammar, read byte by byte. */
 export function matches(spec: GrammarSpec, text: string): boolean {
   const matcher = byteEngine.matcher(spec)
   return [...new TextEncoder().encode(text)].every((byte) => matcher.accept(byte)) && matcher.isComplete
+}
+
+/** Whether a text of the grammar can begin with this one. */
+export function begins(spec: GrammarSpec, text: string): boolean {
+  const matcher = byteEngine.matcher(spec)
+  return [...new TextEncoder().encode(text)].every((byte) => matcher.accept(byte))
 }

@@ -13,6 +13,7 @@ import { completionRequest, type CompletionRequest } from '../schemas/completion
 import { cacheTerms } from '../schemas/cache.ts'
 import { samplingParams } from '../schemas/sampling.ts'
 import { askerOf } from '../service-terms.ts'
+import { grammarOf } from '../structure.ts'
 
 /** OpenAI's default. */
 const defaultMaxTokens = 16
@@ -34,6 +35,7 @@ export function completions(app: FastifyInstance, context: ApiContext): void {
     }
     const rooms = prompts.map((prompt) => roomBehind(info, prompt, 'prompt'))
     checkTokens(info, body.logit_bias?.keys() ?? [], 'logit_bias')
+    const grammar = grammarOf(body)
     const ranks = body.best_of !== undefined
     const sampling = samplingParams(body, body.logprobs ?? (ranks ? 0 : undefined))
     const { race, picking } = raceOf(body, numSamples)
@@ -48,6 +50,7 @@ export function completions(app: FastifyInstance, context: ApiContext): void {
         ignoreEos: body.ignore_eos ?? false,
         tellsTokens: body.return_token_ids,
         terms: asker.terms,
+        grammar,
         race,
         cache: cacheTerms(body),
         arrivedAt,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { cacheFields } from './cache.ts'
 import { listOf, optional, samplingFields } from './sampling.ts'
+import { structureFields } from './structure.ts'
 import { termFields } from './terms.ts'
 
 /** Templates ask whether a field is there (`'tool_calls' in message`): one that is not set must not be. */
@@ -56,6 +57,7 @@ export const chatRequest = z.object({
   ...samplingFields,
   ...cacheFields,
   ...termFields,
+  ...structureFields,
   messages: listOf(message, { min: 1 }),
   max_completion_tokens: optional(z.number().int().min(1)),
   logprobs: optional(z.boolean()),

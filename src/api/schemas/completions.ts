@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { cacheFields } from './cache.ts'
 import { listOf, optional, samplingFields } from './sampling.ts'
+import { structureFields } from './structure.ts'
 import { termFields } from './terms.ts'
 
 const tokenIds = listOf(z.number().int().nonnegative(), { min: 1 })
@@ -9,6 +10,7 @@ export const completionRequest = z.object({
   ...samplingFields,
   ...cacheFields,
   ...termFields,
+  ...structureFields,
   prompt: z.union(
     [z.string(), tokenIds, listOf(z.string(), { min: 1 }), listOf(tokenIds, { min: 1 })],
     'expected a string, token ids, or a list of either',

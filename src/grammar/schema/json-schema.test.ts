@@ -109,8 +109,8 @@ describe('texts of a JSON schema', () => {
       }),
       { numRuns: 150 },
     )
-    expect(numComplete).toBeGreaterThan(75)
-    expect(numRefused).toBeLessThan(60)
+    expect(numComplete).toBeGreaterThan(50)
+    expect(numRefused).toBeLessThan(80)
   }, 30_000)
 
   test.each<[unknown, string, string]>([
