@@ -56,6 +56,13 @@ export interface Race {
   readonly numWinners: number
 }
 
+/** How hidden states become the vector of a text: their mean, the last one, or the first (as encoders do). */
+export type Pooling = 'mean' | 'last' | 'cls'
+
+/** Whether a sequence must see all its states itself: what comes out of the prefix cache has none. */
+export const needsAllStates = (pooling: Pooling | undefined): boolean =>
+  pooling === 'mean' || pooling === 'cls'
+
 /**
  * One sequence to generate, as an engine receives it: tokens in, tokens out. `n` samples are `n` of these.
  * Stop *strings* are not here: whoever detokenises finds them and cancels.
@@ -74,6 +81,8 @@ export interface GenerationRequest extends ServiceTerms, CacheTerms {
   readonly race?: Race | undefined
   /** What the text of `outputTokens` and of all that follows must look like. */
   readonly grammar?: GrammarSpec | undefined
+  /** The sequence ends with its prompt, and with a vector in place of tokens. */
+  readonly pooling?: Pooling | undefined
   /** When the server received it. */
   readonly arrivedAt: Micros
 }

@@ -54,6 +54,8 @@ export type SequenceEvent =
       readonly reason: FinishReason
       /** Set when reason is `error`. */
       readonly error: SequenceError | undefined
+      /** What a sequence with a pooling ends with, when its reason is `stop`. */
+      readonly vector?: Float32Array
       readonly timings: SequenceTimings
     }
 

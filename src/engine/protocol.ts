@@ -35,6 +35,8 @@ export interface SequenceUpdate {
     | {
         readonly reason: FinishReason
         readonly error: SequenceError | undefined
+        /** Of a sequence with a pooling: what it ends with. */
+        readonly vector?: Float32Array
         readonly timings: SequenceTimings
       }
     | undefined

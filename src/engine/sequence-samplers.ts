@@ -3,13 +3,14 @@ import { invariant, ServingError } from '../core/errors.ts'
 import type { GenerationRequest } from '../core/request.ts'
 import type { TokenLogprobs } from '../core/sampling-params.ts'
 import type { RequestId } from '../core/units.ts'
-import type { LogitsNeed, LogitsRow } from '../executor/executor.ts'
+import type { LogitsNeed, LogitsRow, StepResult } from '../executor/executor.ts'
 import type { GrammarEngine } from '../grammar/grammar-engine.ts'
 import type { GrammarMatcher } from '../grammar/grammar-matcher.ts'
 import { createSampler, type SampledToken, type Sampler } from '../sampling/sampler.ts'
 import type { Sampled } from '../scheduler/scheduler.ts'
-import type { StepPlan } from '../scheduler/step-plan.ts'
+import type { PlanEntry, StepPlan } from '../scheduler/step-plan.ts'
 import type { SequenceError } from './engine-client.ts'
+import { StatePooling } from './state-pooling.ts'
 
 const noNeed: LogitsNeed = { kind: 'none' }
 
@@ -18,6 +19,8 @@ export interface StepSamples {
   /** One for each entry of the plan. */
   readonly tokens: readonly Sampled[]
   readonly logprobs: ReadonlyMap<RequestId, TokenLogprobs>
+  /** Of the sequences that end with a vector. */
+  readonly vectors: ReadonlyMap<RequestId, Float32Array>
   /** Why the entries marked `failed` have no token. */
   readonly failures: ReadonlyMap<RequestId, string>
 }
@@ -26,8 +29,13 @@ interface Live {
   readonly sampler: Sampler
   /** Where the sequence's text stands in its grammar; undefined: any text will do. */
   readonly matcher: GrammarMatcher | undefined
+  /** Undefined: the sequence goes on with tokens. */
+  readonly pooling: StatePooling | undefined
   hasStarted: boolean
 }
+
+/** What stands in for a token where a sequence ends with a vector; nobody is shown it. */
+const placeholder = 0
 
 export class SequenceSamplers {
   readonly #live = new Map<RequestId, Live>()
@@ -50,8 +58,9 @@ export class SequenceSamplers {
     if (matcher !== undefined && 'code' in matcher) return matcher
     const isMasked = matcher !== undefined
     const sampler = createSampler(sampling, promptTokens, outputTokens, { isMasked })
+    const pooling = request.pooling && new StatePooling(request.pooling)
     this.#numNotStarted += 1
-    this.#live.set(id, { sampler, matcher, hasStarted: false })
+    this.#live.set(id, { sampler, matcher, pooling, hasStarted: false })
     return undefined
   }
 
@@ -75,9 +84,11 @@ export class SequenceSamplers {
   }
 
   needsOf(plan: StepPlan): LogitsNeed[] {
-    return plan.entries.map(({ samples, requestId }) =>
-      samples ? (this.#live.get(requestId)?.sampler.need() ?? noNeed) : noNeed,
-    )
+    return plan.entries.map((entry) => {
+      const live = this.#live.get(entry.requestId)
+      if (live?.pooling !== undefined) return live.pooling.need(entry)
+      return entry.samples ? (live?.sampler.need() ?? noNeed) : noNeed
+    })
   }
 
   /**
@@ -93,12 +104,20 @@ export class SequenceSamplers {
   }
 
   /** Unusable logits, and grammars that cannot be followed, fail their own sequence alone. */
-  sample(plan: StepPlan, rows: readonly (LogitsRow | undefined)[]): StepSamples {
+  sample(plan: StepPlan, { rows, states }: Pick<StepResult, 'rows' | 'states'>): StepSamples {
     const logprobs = new Map<RequestId, TokenLogprobs>()
+    const vectors = new Map<RequestId, Float32Array>()
     const failures = new Map<RequestId, string>()
-    const tokens = plan.entries.map(({ requestId }, index): Sampled => {
-      const row = rows[index]
+    const tokens = plan.entries.map((entry, index): Sampled => {
+      const { requestId } = entry
+      const row: LogitsRow | undefined = rows[index]
       const live = this.#live.get(requestId)
+      if (live?.pooling !== undefined) {
+        const vector = pool(live.pooling, entry, states?.[index])
+        if (vector !== undefined) vectors.set(requestId, vector)
+        else if (entry.samples) failures.set(requestId, 'The states of this text are not numbers.')
+        return entry.samples ? (vector === undefined ? 'failed' : placeholder) : undefined
+      }
       if (row === undefined || live === undefined) return undefined
       const chosen = orServingError(() => sampleOne(live, row))
       if (chosen instanceof ServingError) {
@@ -108,7 +127,7 @@ export class SequenceSamplers {
       if (chosen.logprobs !== undefined) logprobs.set(requestId, chosen.logprobs)
       return chosen.tokenId
     })
-    return { tokens, logprobs, failures }
+    return { tokens, logprobs, vectors, failures }
   }
 
   #matcherOf({ grammar, outputTokens }: GenerationRequest): GrammarMatcher | SequenceError | undefined {
@@ -139,4 +158,14 @@ function orServingError<T>(action: () => T): T | ServingError {
     if (error instanceof ServingError) return error
     throw error
   }
+}
+
+/** The vector, once the entry is the last one. */
+function pool(
+  pooling: StatePooling,
+  entry: PlanEntry,
+  states: Float32Array | undefined,
+): Float32Array | undefined {
+  if (states !== undefined) pooling.add(entry, states)
+  return entry.samples ? pooling.result() : undefined
 }

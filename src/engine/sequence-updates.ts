@@ -18,16 +18,18 @@ export function toUpdate(
   const { sequence, tokenId, finish } = result
   const { id } = sequence.request
   const logprobs = tokenId === undefined ? undefined : samples?.logprobs.get(id)
+  const vector = samples?.vectors.get(id)
   const failure = samples?.failures.get(id) ?? 'the engine lost the sequence'
   return {
     id,
-    tokenIds: tokenId === undefined ? [] : [tokenId],
+    tokenIds: tokenId === undefined || vector !== undefined ? [] : [tokenId],
     logprobs: logprobs === undefined ? undefined : [logprobs],
     finish:
       finish === undefined
         ? undefined
         : {
-            reason: finish,
+            reason: vector === undefined ? finish : 'stop',
+            ...(vector !== undefined && { vector }),
             error: finish === 'error' ? { code: 'INTERNAL', message: failure } : undefined,
             timings: {
               arrivedAt: sequence.request.arrivedAt,

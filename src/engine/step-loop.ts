@@ -204,7 +204,7 @@ export class StepLoop {
     stopwatch.lap('emit')
     const result = await execution
     stopwatch.lap('wait')
-    const samples = this.#samplers.sample(plan, result.rows)
+    const samples = this.#samplers.sample(plan, result)
     const now = clock.now()
     this.#timelines.stepEnded(plan, now)
     for (const ended of scheduler.update(plan, samples.tokens, now, stopwatch.totalMicros)) {

@@ -62,6 +62,7 @@ async function createGgmlExecutor(
       numBlocks: pool.numTokens / options.blockSize,
       kvBytesPerToken: pool.bytesPerToken,
       endTokenIds,
+      embeddingLength: h.embeddingLength,
     },
     maxRows: padRows(Math.max(options.maxNumBatchedTokens, options.maxNumSeqs)),
     maxOutputs: padRows(options.maxNumSeqs),

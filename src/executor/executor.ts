@@ -35,15 +35,18 @@ export interface ExecutorModel {
   readonly numBlocks: number
   readonly kvBytesPerToken: number
   readonly endTokenIds: readonly number[]
+  /** Elements of a hidden state. */
+  readonly embeddingLength: number
 }
 
-/** `none`: the entry does not sample. `argmax`: best token only. `top`: the best few and the row's mass. */
+/** `states`: hidden states in place of logits, of these tokens of the entry. `none`: the entry does not sample. `argmax`: best token only. `top`: the best few and the row's mass. */
 export type LogitsNeed =
   | { readonly kind: 'none' }
   | { readonly kind: 'argmax' }
   /** `logSumExpAt`: the inverse temperatures (finite, > 0; two at most) at which `logSumExp` is cheap. */
   | { readonly kind: 'top'; readonly logSumExpAt: readonly number[] }
   | { readonly kind: 'full' }
+  | { readonly kind: 'states'; readonly of: 'all' | 'first' | 'last' }
 
 /** One row of logits, seen through what was prepared for it; anything else is fetched on demand. */
 export interface LogitsRow {
@@ -59,8 +62,13 @@ export interface LogitsRow {
 }
 
 export interface StepResult {
-  /** One per plan entry; undefined where the entry does not sample. */
+  /** One per plan entry; undefined where the entry does not sample, or has states. */
   readonly rows: readonly (LogitsRow | undefined)[]
+  /**
+   * One per plan entry: the normalised states of the last layer that were asked for, one behind the other. Undefined:
+   * no entry asked.
+   */
+  readonly states?: readonly (Float32Array | undefined)[] | undefined
   /** Host time spent preparing the step (building or patching the graph, filling inputs), in microseconds. */
   readonly buildMicros: number
   /** Time in kernels, in microseconds. */

@@ -32,6 +32,9 @@ export interface FakeExecutorOptions {
   readonly modelPath?: string
 }
 
+/** Elements of a hidden state: the first logits stand in for them. */
+const fakeWidth = 4
+
 /** What a slot holds that no step has written yet. */
 const unwritten = -1
 
@@ -54,7 +57,15 @@ export class FakeExecutor implements Executor {
     const kvBytesPerToken = Int32Array.BYTES_PER_ELEMENT
     const endTokenIds = [vocabSize - 1]
     this.blocks = new FakeBlocks(this.#slots, blockSize)
-    this.model = { vocabSize, maxModelLen, blockSize, numBlocks, kvBytesPerToken, endTokenIds }
+    this.model = {
+      vocabSize,
+      maxModelLen,
+      blockSize,
+      numBlocks,
+      kvBytesPerToken,
+      endTokenIds,
+      embeddingLength: fakeWidth,
+    }
   }
 
   async execute(plan: StepPlan, needs: readonly LogitsNeed[]): Promise<StepResult> {
@@ -63,12 +74,15 @@ export class FakeExecutor implements Executor {
     for (const row of this.#lastRows) row.fill(Number.NaN)
     this.#copy(plan)
     this.#write(plan)
-    const logits = plan.entries.map((entry) => (entry.samples ? this.#logitsOf(entry) : undefined))
+    const logits = plan.entries.map((entry, index) =>
+      entry.samples && needs[index]?.kind !== 'states' ? this.#logitsOf(entry) : undefined,
+    )
     this.#lastRows = logits.filter((row) => row !== undefined)
     const builtAt = performance.now()
     await this.#pass(plan.numTokens)
     return {
       rows: logits.map((row, index) => toRow(row, needs[index])),
+      states: plan.entries.map((entry, index) => this.#statesOf(entry, needs[index])),
       buildMicros: Math.round((builtAt - startedAt) * 1000),
       computeMicros: Math.round((performance.now() - builtAt) * 1000),
     }
@@ -127,6 +141,18 @@ export class FakeExecutor implements Executor {
       for (let slot = start * blockSize; slot < end; slot++) slots.push(slot)
     }
     return slots
+  }
+
+  #statesOf(entry: PlanEntry, need: LogitsNeed | undefined): Float32Array | undefined {
+    if (need?.kind !== 'states') return undefined
+    const { tokens } = entry
+    const wanted =
+      need.of === 'all' ? tokens.map((_, index) => index) : [need.of === 'first' ? 0 : tokens.length - 1]
+    const rows = wanted.map((index) => {
+      const upTo = { ...entry, tokens: tokens.slice(0, index + 1) }
+      return this.#logitsOf(upTo).subarray(0, fakeWidth)
+    })
+    return Float32Array.from(rows.flatMap((row) => [...row]))
   }
 
   /** From the tokens that the pool holds, and their order. */

@@ -20,7 +20,15 @@ import type { KvPool } from './kv-pool.ts'
 import { logitsRow, type LogitsMemory } from './logits-rows.ts'
 import { StepGraph, type GraphEnvironment, type OutputTensor, type StepOutputs } from './step-graph.ts'
 import { StepInputs } from './step-inputs.ts'
-import { demandsOf, shapeOf, slotRuns, type MassReduction, type PadRows } from './step-shape.ts'
+import {
+  demandsOf,
+  numStatesOf,
+  shapeOf,
+  slotRuns,
+  type MassReduction,
+  type PadRows,
+  type RowDemands,
+} from './step-shape.ts'
 
 /** Graphs of decode steps of every usual batch size, and some of prefill chunks. */
 const maxCachedGraphs = 48
@@ -91,14 +99,16 @@ export class GgmlExecutor implements Executor {
       plan: ordered,
       runs: order === undefined ? runs : pick(runs, order),
       units,
-      reductions: demands.reductions,
+      ...demands,
     })
     const builtAt = performance.now()
     await this.#environment.backend.compute(graph.graph)
     const computedAt = performance.now()
-    const rows = this.#rows(ordered, graph, demands.reductions)
+    const rows = this.#rows(graph, demands)
+    const states = this.#states(ordered, graph, demands)
     return {
       rows: order === undefined ? rows : inPlanOrder(rows, order),
+      states: states === undefined || order === undefined ? states : inPlanOrder(states, order),
       buildMicros: Math.round((builtAt - startedAt) * 1000),
       computeMicros: Math.round((computedAt - builtAt) * 1000),
     }
@@ -114,11 +124,28 @@ export class GgmlExecutor implements Executor {
     return Promise.resolve()
   }
 
-  #rows(plan: StepPlan, graph: StepGraph, reductions: readonly MassReduction[]): (LogitsRow | undefined)[] {
-    if (graph.outputs === undefined) return plan.entries.map(() => undefined)
+  #rows(graph: StepGraph, { outputs, reductions }: RowDemands): (LogitsRow | undefined)[] {
+    if (graph.outputs === undefined) return outputs.map(() => undefined)
     const memory = this.#results(graph, graph.outputs, reductions)
-    let output = 0
-    return plan.entries.map((entry) => (entry.samples ? logitsRow(memory, output++) : undefined))
+    let row = 0
+    return outputs.map((output) => (output === 'logits' ? logitsRow(memory, row++) : undefined))
+  }
+
+  /** Copies: they are small, and outlive the step. */
+  #states(
+    { entries }: StepPlan,
+    { states }: StepGraph,
+    { outputs }: RowDemands,
+  ): (Float32Array | undefined)[] | undefined {
+    if (states === undefined) return undefined
+    const width = this.model.embeddingLength
+    let row = outputs.filter((output) => output === 'logits').length
+    return entries.map((entry, index) => {
+      const numRows = numStatesOf(entry, outputs[index])
+      if (numRows === 0) return undefined
+      row += numRows
+      return new Float32Array(...this.#host(states, (row - numRows) * width, numRows * width)).slice()
+    })
   }
 
   #results(graph: StepGraph, outputs: StepOutputs, reductions: readonly MassReduction[]): LogitsMemory {
@@ -166,7 +193,7 @@ function inPlanOrder<Value>(picked: readonly Value[], order: readonly number[]):
 function computeBytes({ model, info, maxRows, maxOutputs, attention }: GgmlExecutorParts): number {
   const h = model.hyperparameters
   const qkvWidth = h.headDim * (h.numHeads + 2 * h.numKvHeads)
-  const rowFloats = 8 * h.embeddingLength + 7 * qkvWidth + 4 * h.feedForwardLength
+  const rowFloats = 11 * h.embeddingLength + 7 * qkvWidth + 4 * h.feedForwardLength
   const outputFloats = 2 * info.vocabSize + rowFloats
   const mostStacked = attention.stacks ? maxRows : attention.sharing === 'never' ? 0 : maxOutputs
   const stackedRows = mostStacked > 0 ? mostStackedRows(attention.machine, mostStacked) : 0

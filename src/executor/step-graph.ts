@@ -7,7 +7,7 @@ import type { Pointer } from '../ggml/functions.ts'
 import { GraphContext } from '../ggml/graph-context.ts'
 import type { Backend } from '../ggml/backend.ts'
 import { Arena } from '../model/graph/arena.ts'
-import { buildDecoder, type DecoderModel, type ProjectedRows } from '../model/graph/decoder.ts'
+import { buildDecoder, buildLogits, type DecoderModel, type ProjectedRows } from '../model/graph/decoder.ts'
 import { GraphBuilder } from '../model/graph/graph-builder.ts'
 import type { StepPlan } from '../scheduler/step-plan.ts'
 import type { HeadRotation } from './head-rotation.ts'
@@ -20,7 +20,13 @@ import { SharedAttention } from './shared-attention.ts'
 import { SingleAttention } from './single-attention.ts'
 import { numStackedNodes } from './stacked-attention.ts'
 import type { InputArray, StepInputs } from './step-inputs.ts'
-import type { MassKind, MassReduction, StepShape } from './step-shape.ts'
+import {
+  numStatesOf,
+  type EntryOutput,
+  type MassKind,
+  type MassReduction,
+  type StepShape,
+} from './step-shape.ts'
 
 /** What all graphs of an executor share. */
 export interface GraphEnvironment {
@@ -54,6 +60,7 @@ export interface StepFill {
   readonly plan: StepPlan
   readonly runs: readonly (readonly SlotRun[])[]
   readonly units: readonly AttentionUnit[]
+  readonly outputs: readonly EntryOutput[]
   readonly reductions: readonly MassReduction[]
 }
 
@@ -61,6 +68,8 @@ export class StepGraph {
   readonly shape: StepShape
   readonly graph: Pointer
   readonly outputs: StepOutputs | undefined
+  /** F32 [width, output rows]: those of the states lie behind those of the logits. Undefined: no states. */
+  readonly states: OutputTensor | undefined
   readonly #environment: GraphEnvironment
   readonly #context: GraphContext
   readonly #builder: GraphBuilder
@@ -82,7 +91,8 @@ export class StepGraph {
     const { i32 } = ggmlType
     const input = (rows: number, { address, buffer }: InputArray) =>
       this.#builder.tensor(i32, rows, 1, address, buffer)
-    const allRowsOut = shape.numOutputRows === shape.numRows && shape.numOutputs === shape.numTokens
+    const allRowsOut =
+      shape.numOutputRows === shape.numRows && shape.numOutputs === shape.numTokens && shape.numStates === 0
     this.#tensors = {
       tokens: input(shape.numRows, inputs.tokens),
       positions: input(shape.numRows, inputs.positions),
@@ -98,12 +108,15 @@ export class StepGraph {
         ? new SharedAttention(this.#builder, environment, unit, firstRow)
         : new SingleAttention(this.#builder, environment, unit, firstRow)
     })
-    this.outputs = this.#build()
+    const states = this.#buildStates()
+    this.outputs = shape.numOutputs === 0 ? undefined : this.#buildOutputs(states)
+    this.states = shape.numStates === 0 ? undefined : this.#output(states)
   }
 
   /** Writes this step's inputs and points the graph at its KV. */
-  fill({ plan, runs, units, reductions }: StepFill): void {
-    this.#fillRows(plan, runs)
+  fill(step: StepFill): void {
+    const { plan, runs, units, reductions } = step
+    this.#fillRows(step)
     this.#fillUnits({ entries: plan.entries, runs, units })
     reductions.forEach((reduction, index) => this.#fillReduction(reduction, index))
   }
@@ -140,10 +153,11 @@ export class StepGraph {
     this.#environment.inputs.upload(node, factors, inverseTemperatures.length)
   }
 
-  #fillRows(plan: StepPlan, runs: readonly (readonly SlotRun[])[]): void {
+  #fillRows({ plan, runs, outputs }: StepFill): void {
     const { tokens, positions, slots, outputRows } = this.#environment.inputs
     let row = 0
     let output = 0
+    let state = this.shape.numOutputs
     for (let index = 0; index < plan.entries.length; index++) {
       const entry = plan.entries[index]
       if (entry === undefined) continue
@@ -152,12 +166,16 @@ export class StepGraph {
         tokens.values[row] = entry.tokens[offset] ?? 0
         positions.values[row] = entry.position + offset
       }
-      if (entry.samples) outputRows.values[output++] = row - 1
+      const wanted = outputs[index]
+      if (wanted === 'logits') outputRows.values[output++] = row - 1
+      const first = wanted === 'last' ? row - 1 : row - entry.tokens.length
+      const numStates = numStatesOf(entry, wanted)
+      for (let offset = 0; offset < numStates; offset++) outputRows.values[state++] = first + offset
     }
     const { numRows, numOutputRows, numTokens } = this.shape
     tokens.values.fill(0, row, numRows)
     positions.values.fill(0, row, numRows)
-    outputRows.values.fill(0, output, Math.max(1, numOutputRows))
+    outputRows.values.fill(0, state, Math.max(1, numOutputRows))
     const { inputs } = this.#environment
     inputs.upload(this.#tensors.tokens, tokens, numRows)
     inputs.upload(this.#tensors.positions, positions, numRows)
@@ -167,19 +185,33 @@ export class StepGraph {
     }
   }
 
-  #build(): StepOutputs | undefined {
+  #buildStates(): Pointer {
     const builder = this.#builder
-    const { model } = this.#environment
     const inputs = { ...this.#tensors, numRows: this.shape.numRows }
-    const logits = buildDecoder(builder, model, inputs, (rows) => this.#attendRotated(rows))
+    const { model } = this.#environment
+    const states = buildDecoder(builder, model, inputs, (rows) => this.#attendRotated(rows))
+    builder.expand(states)
+    return states
+  }
+
+  #output(tensor: Pointer): OutputTensor {
+    return { tensor, address: this.#context.data(tensor) }
+  }
+
+  #buildOutputs(states: Pointer): StepOutputs {
+    const builder = this.#builder
+    const { numLogitRows, numOutputRows } = this.shape
+    const width = this.#context.ne(states, 0)
+    const rows =
+      numLogitRows === numOutputRows ? states : builder.view2d(states, [width, numLogitRows], width * 4, 0)
+    const logits = buildLogits(builder, this.#environment.model, rows)
     builder.expand(logits)
-    if (this.shape.numOutputs === 0) return undefined
     const vocabSize = this.#context.ne(logits, 0)
     const wanted = builder.view2d(logits, [vocabSize, this.shape.numOutputs], vocabSize * 4, 0)
     const topIds = builder.topK(wanted, this.shape.topK)
     builder.expand(topIds)
-    const output = (tensor: Pointer) => ({ tensor, address: this.#context.data(tensor) })
-    const pickBest = (values: Pointer, address: Pointer) => output(builder.pick(values, topIds, address))
+    const pickBest = (values: Pointer, address: Pointer) =>
+      this.#output(builder.pick(values, topIds, address))
     const pickedBytes = this.shape.topK * this.shape.numOutputs * 4
     const topLogits = pickBest(wanted, builder.arena.take(pickedBytes))
     const shares = this.shape.masses.map((kind, index) => {
@@ -189,7 +221,7 @@ export class StepGraph {
       builder.arena.reset(mark)
       return share
     })
-    return { logits: output(wanted), topIds: output(topIds), topLogits, shares }
+    return { logits: this.#output(wanted), topIds: this.#output(topIds), topLogits, shares }
   }
 
   #addSoftMax(logits: Pointer, kind: MassKind, index: number): Pointer {

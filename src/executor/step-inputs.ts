@@ -58,7 +58,8 @@ export class StepInputs {
     this.tokens = this.#array(new Int32Array(maxRows))
     this.positions = this.#array(new Int32Array(maxRows))
     this.slots = this.#array(new Int32Array(maxRows))
-    this.outputRows = this.#array(new Int32Array(maxOutputs))
+    // All rows at most, and padding behind them.
+    this.outputRows = this.#array(new Int32Array(maxRows + maxOutputs))
     this.rowFactors = Array.from({ length: maxReductions }, () => this.#array(new Float32Array(maxOutputs)))
     this.#gathered = this.#array(new Int32Array(maxGathered))
     this.#mask = new Uint16Array(0)

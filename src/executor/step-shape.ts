@@ -12,8 +12,12 @@ export interface StepShape {
   /** Token rows, without and with padding to the matrix kernels' tile. */
   readonly numTokens: number
   readonly numRows: number
+  /** Rows of logits, and rows of states behind them. */
   readonly numOutputs: number
+  readonly numStates: number
+  /** Both together, padded; and the first of these that are multiplied with the vocabulary. */
   readonly numOutputRows: number
+  readonly numLogitRows: number
   /** How many of the best tokens are selected per row. */
   readonly topK: number
   /** The reductions of the output rows to their masses. */
@@ -30,8 +34,13 @@ export interface MassReduction {
   readonly inverseTemperatures: readonly number[]
 }
 
+/** What of an entry leaves the graph: logits of its last token, or states of some of its tokens. */
+export type EntryOutput = 'none' | 'logits' | 'all' | 'first' | 'last'
+
 /** What a step's samplers will look at. */
 export interface RowDemands {
+  /** One for each entry. */
+  readonly outputs: readonly EntryOutput[]
   readonly topK: number
   readonly reductions: readonly MassReduction[]
 }
@@ -42,28 +51,49 @@ const topKSampling = 64
 
 export function demandsOf(plan: StepPlan, needs: readonly LogitsNeed[], vocabSize: number): RowDemands {
   const sampling = needs.some((need) => need.kind === 'top')
+  const outputs = plan.entries.map((entry, index) => outputOf(entry, needs[index]))
   return {
+    outputs,
     topK: Math.min(sampling ? topKSampling : topKGreedy, vocabSize),
-    reductions: massReductions(plan, needs),
+    reductions: massReductions(outputs, needs),
   }
+}
+
+function outputOf({ samples }: PlanEntry, need: LogitsNeed | undefined): EntryOutput {
+  if (need?.kind === 'states') return need.of
+  return samples ? 'logits' : 'none'
+}
+
+/** Rows of states that an entry yields. */
+export function numStatesOf({ tokens }: PlanEntry, output: EntryOutput | undefined): number {
+  if (output === 'all') return tokens.length
+  return output === 'first' || output === 'last' ? 1 : 0
 }
 
 export function shapeOf(
   plan: StepPlan,
-  { topK, reductions }: RowDemands,
+  { outputs, topK, reductions }: RowDemands,
   units: readonly AttentionUnit[],
   pad: PadRows,
 ): StepShape {
   let numOutputs = 0
-  for (const { samples } of plan.entries) if (samples) numOutputs += 1
+  let numStates = 0
+  for (let index = 0; index < outputs.length; index++) {
+    const output = outputs[index]!
+    if (output === 'logits') numOutputs += 1
+    else numStates += numStatesOf(plan.entries[index]!, output)
+  }
+  const padded = (rows: number) => (rows === 0 ? 0 : pad(rows))
   const masses = reductions.map(({ kind }) => kind)
   return {
-    key: `${unitsKey(units)}/${samplesKey(plan, numOutputs)}/${topK}/${masses.join()}`,
+    key: `${unitsKey(units)}/${outputsKey(outputs, numOutputs)}/${topK}/${masses.join()}`,
     units,
     numTokens: plan.numTokens,
     numRows: pad(plan.numTokens),
     numOutputs,
-    numOutputRows: numOutputs === 0 ? 0 : pad(numOutputs),
+    numStates,
+    numOutputRows: padded(numOutputs + numStates),
+    numLogitRows: padded(numOutputs),
     topK,
     masses,
   }
@@ -83,9 +113,14 @@ function unitsKey(units: readonly AttentionUnit[]): string {
   return key
 }
 
-function samplesKey({ entries }: StepPlan, numOutputs: number): string {
-  if (numOutputs === entries.length) return 'all'
-  return entries.map(({ samples }) => (samples ? '!' : '.')).join('')
+const outputMarks = { none: '.', logits: '!', all: 'a', first: 'f', last: 'l' } as const satisfies Record<
+  EntryOutput,
+  string
+>
+
+function outputsKey(outputs: readonly EntryOutput[], numOutputs: number): string {
+  if (numOutputs === outputs.length) return 'all'
+  return outputs.map((output) => outputMarks[output]).join('')
 }
 
 function unitKey(unit: AttentionUnit): string {
@@ -96,12 +131,12 @@ function unitKey(unit: AttentionUnit): string {
 const none: readonly number[] = []
 
 /** Log-sum-exps that the needs ask for, in as few passes over the rows as the longest list has. */
-function massReductions(plan: StepPlan, needs: readonly LogitsNeed[]): MassReduction[] {
+function massReductions(outputs: readonly EntryOutput[], needs: readonly LogitsNeed[]): MassReduction[] {
   if (!needs.some((need) => need.kind === 'top' && need.logSumExpAt.length > 0)) return []
   const asked: (readonly number[])[] = []
   let numReductions = 0
-  plan.entries.forEach(({ samples }, index) => {
-    if (!samples) return
+  outputs.forEach((output, index) => {
+    if (output !== 'logits') return
     const need = needs[index]
     const wanted = need?.kind === 'top' ? need.logSumExpAt : none
     asked.push(wanted)

@@ -11,7 +11,7 @@
  * from the token budget. The laws it keeps are numbered in docs/invariants.md.
  */
 import { invariant } from '../core/errors.ts'
-import type { FinishReason, GenerationRequest } from '../core/request.ts'
+import { needsAllStates, type FinishReason, type GenerationRequest } from '../core/request.ts'
 import { micros, toSequenceId, type Micros, type RequestId, type SequenceId } from '../core/units.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import type { PrefixHit } from '../kvcache/prefix-cache.ts'
@@ -134,7 +134,8 @@ export class Scheduler {
     const maxLength = Math.min(this.#maxLength, numPrompt + request.maxTokens)
     const id = toSequenceId(this.#nextSequence++)
     const sequence = new Sequence(id, request, maxLength, this.#stopTokensOf(request))
-    sequence.keys = this.#kv.createKeys(namespaceOf(request), sequence.tokens)
+    if (!needsAllStates(request.pooling))
+      sequence.keys = this.#kv.createKeys(namespaceOf(request), sequence.tokens)
     this.#programs?.add(sequence)
     this.#sequences.set(request.id, sequence)
     this.#waiting.add(sequence)

@@ -1,5 +1,5 @@
 /**
- * The forward pass of a pre-norm transformer decoder (Llama, Qwen2, Qwen3 and their kin): from token ids to logits.
+ * The forward pass of a pre-norm transformer decoder (Llama, Qwen2, Qwen3 and their kin): from token ids to states, and to logits.
  * What differs between architectures is which weights exist and how positions rotate; both come from the model.
  * It knows nothing of sequences: attention is a callback that the executor fills in, row range by row range.
  * Shapes follow ggml: ne[0] is the fastest dimension, [width, rows].
@@ -20,7 +20,7 @@ export interface DecoderInputs {
   readonly tokens: Pointer
   /** I32 [rows]. */
   readonly positions: Pointer
-  /** I32 [outputs]: the rows whose logits are wanted; undefined: all rows. */
+  /** I32 [outputs]: the rows whose states are wanted; undefined: all rows. */
   readonly outputRows: Pointer | undefined
   readonly numRows: number
 }
@@ -39,7 +39,7 @@ export interface ProjectedRows {
 /** Stores k and v, attends, and returns [headDim * heads, rows]. */
 export type Attend = (rows: ProjectedRows) => Pointer
 
-/** Returns the logits [vocab, outputs]. */
+/** Returns the normalised states [width, outputs] behind the last layer. */
 export function buildDecoder(
   builder: GraphBuilder,
   model: DecoderModel,
@@ -60,8 +60,12 @@ export function buildDecoder(
     x = builder.addInPlace(x, linear(builder, weights, `blk.${layer}.attn_output`, attended))
     x = builder.addInPlace(x, feedForward(builder, model, layer, x))
   }
-  const normed = builder.norm(x, weights.get('output_norm.weight'), hyperparameters.rmsEpsilon)
-  return builder.mulMat(weights.find('output.weight') ?? weights.get('token_embd.weight'), normed)
+  return builder.norm(x, weights.get('output_norm.weight'), hyperparameters.rmsEpsilon)
+}
+
+/** The logits [vocab, outputs] of normalised states. */
+export function buildLogits(builder: GraphBuilder, { weights }: DecoderModel, states: Pointer): Pointer {
+  return builder.mulMat(weights.find('output.weight') ?? weights.get('token_embd.weight'), states)
 }
 
 function project(
