@@ -76,9 +76,9 @@ function fittingIds(
  * Looks at the unread body, so that a long list is refused before each message is looked at.
  * @throws {ServingError} INVALID_REQUEST for more messages than the server takes.
  */
-export function checkMessageCount({ config }: ApiContext, body: unknown): void {
-  const { messages } = (body ?? {}) as { readonly messages?: unknown }
+export function checkMessageCount({ config }: ApiContext, body: unknown, param = 'messages'): void {
+  const messages = ((body ?? {}) as Readonly<Record<string, unknown>>)[param]
   if (!Array.isArray(messages) || messages.length <= config.maxMessages) return
   const message = `${messages.length} messages; at most ${config.maxMessages} are accepted.`
-  throw new ServingError('INVALID_REQUEST', message, { param: 'messages' })
+  throw new ServingError('INVALID_REQUEST', message, { param })
 }

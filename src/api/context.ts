@@ -30,6 +30,8 @@ export interface ApiConfig {
   /** Requests whose timelines are kept. */
   readonly maxTimelines: number
   readonly maxBodyBytes: number
+  /** For responses that others may continue. */
+  readonly responseStoreBytes: number
   readonly maxMessages: number
   /** Upper bound of `n`, and of prompts in one request. */
   readonly maxChoices: number

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { ServingError } from '../core/errors.ts'
 import type { GrammarSpec } from '../core/grammar-spec.ts'
-import type { CacheTerms, Race, ServiceTerms } from '../core/request.ts'
+import type { CacheTerms, Pooling, Race, ServiceTerms } from '../core/request.ts'
 import type { SamplingParams, TokenLogprobs } from '../core/sampling-params.ts'
 import { microsToSeconds, micros, toRequestId, type Micros, type RequestId } from '../core/units.ts'
 import type { SequenceEvent, SequenceTimings } from '../engine/engine-client.ts'
@@ -40,6 +40,8 @@ export interface GenerationOptions {
   readonly followsTool?: boolean
   /** Undefined: all text is content. */
   readonly output?: OutputTerms | undefined
+  /** It ends with a vector, and says nothing. */
+  readonly pooling?: Pooling | undefined
 }
 
 /** How the text of an answer is read. */
@@ -63,6 +65,10 @@ export interface GenerationResult {
   readonly reason: 'stop' | 'length' | 'tool_calls'
   readonly numOutputTokens: number
   readonly timings: SequenceTimings
+  /** The stop string that ended it, if one did. */
+  readonly stopString?: string | undefined
+  /** What it ends with in place of text, if it has a pooling. */
+  readonly vector?: Float32Array | undefined
 }
 
 export interface GenerationSink {
@@ -168,6 +174,7 @@ export class Generation {
         ...terms,
         grammar: this.#options.grammar,
         race: this.#options.race,
+        pooling: this.#options.pooling,
         ...this.#options.cache,
         arrivedAt,
       },
@@ -237,7 +244,7 @@ export class Generation {
     return events
   }
 
-  #finish({ reason, error, timings }: Extract<SequenceEvent, { kind: 'finished' }>): void {
+  #finish({ reason, error, timings, vector }: Extract<SequenceEvent, { kind: 'finished' }>): void {
     this.#end()
     this.#recording?.end(timings.finishedAt)
     this.#ticket.end(this.#numOutputTokens, this.#context.clock.now())
@@ -254,7 +261,8 @@ export class Generation {
       const events = this.#readEnd()
       if (events.length > 0) this.#sink.onOutput(events, [])
       const reason = finished === 'stop' && this.#numCalls > 0 ? 'tool_calls' : finished
-      this.#sink.onFinished({ reason, numOutputTokens: this.#numOutputTokens, timings })
+      const stopString = this.#stops.matched
+      this.#sink.onFinished({ reason, numOutputTokens: this.#numOutputTokens, timings, stopString, vector })
       return
     }
     const message = error?.message ?? 'The request was cancelled.'

@@ -17,6 +17,7 @@ import { ActiveWork } from './active-work.ts'
 import { BatchService } from './batch-service.ts'
 import { lineDispatch, serverLoad } from './line-dispatch.ts'
 import { Admission } from './admission/admission.ts'
+import { checkDepth } from './body-depth.ts'
 import { defaultFiles, type ApiConfig, type ApiContext } from './context.ts'
 import { sendError } from './errors.ts'
 import { KeyRing } from './key-ring.ts'
@@ -34,8 +35,10 @@ import { models } from './routes/models.ts'
 import { timeline } from './routes/timeline.ts'
 import { tokenize } from './routes/tokenize.ts'
 import { version } from './routes/version.ts'
+import { anthropicMessages } from './surfaces/anthropic/routes.ts'
 import { ollamaModels } from './surfaces/ollama/model-routes.ts'
 import { ollamaGeneration } from './surfaces/ollama/routes.ts'
+import { responses } from './surfaces/responses/routes.ts'
 import type { WorkloadRecorder } from './workload-recorder.ts'
 
 export type { ApiConfig } from './context.ts'
@@ -77,6 +80,8 @@ const routes = [
   version,
   metrics,
   debugKv,
+  anthropicMessages,
+  responses,
   ollamaGeneration,
   ollamaModels,
 ]
@@ -121,6 +126,7 @@ export function createServer(deps: ServerDeps): ApiServer {
     const path = request.url.split('?', 1)[0] ?? ''
     if (!openPaths.has(path)) context.keys.find(request.headers)
   })
+  app.addHook('preValidation', async (request) => checkDepth(request.body))
   app.addHook('onReady', () => context.batches.resume())
   app.addHook('preClose', () => context.batches.stop())
   app.addHook('onClose', async () => {
@@ -161,7 +167,9 @@ function createBatches(app: FastifyInstance, context: Omit<ApiContext, 'batches'
 
 function notFound(app: FastifyInstance, method: string, url: string): ServingError {
   const path = url.split('?', 1)[0] ?? ''
-  const others = (['GET', 'POST'] as const).filter((other) => app.hasRoute({ method: other, url: path }))
+  const others = (['GET', 'POST', 'DELETE'] as const).filter((other) =>
+    app.hasRoute({ method: other, url: path }),
+  )
   if (others.length === 0) return new ServingError('NOT_FOUND', `There is nothing at ${path}.`)
   return new ServingError('METHOD_NOT_ALLOWED', `${path} takes ${others.join(' and ')}, not ${method}.`)
 }

@@ -100,6 +100,7 @@ async function listen(
         lateFactor: config.lateFactor,
       },
       maxBodyBytes: config.maxBodyBytes,
+      responseStoreBytes: config.responseStore,
       maxMessages: config.maxMessages,
       maxChoices: config.maxChoices,
       toolParser: config.toolParser,

@@ -257,6 +257,12 @@ export const settings = {
     default: 16,
     about: 'Largest "n": answers to one request.',
   }),
+  'response-store': setting(bytes, {
+    group: 'Server',
+    default: 64 * 1024 * 1024,
+    about:
+      'Memory for responses that "previous_response_id" may continue; the oldest go first. 0: nothing is stored.',
+  }),
   record: optionalSetting(text, {
     group: 'Server',
     placeholder: 'FILE',

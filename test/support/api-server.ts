@@ -61,6 +61,7 @@ export function byteServer(
       admission: amplyAdmitting,
       maxTimelines: 10,
       maxBodyBytes: 100_000,
+      responseStoreBytes: 1_000_000,
       maxMessages: 100,
       maxChoices: 4,
       ...config,

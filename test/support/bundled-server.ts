@@ -61,6 +61,7 @@ export async function startBundledServer(
       admission: amplyAdmitting,
       maxTimelines: 100,
       maxBodyBytes: 1_000_000,
+      responseStoreBytes: 1_000_000,
       maxMessages: 100,
       maxChoices: 4,
       ...config,

@@ -40,6 +40,7 @@ beforeAll(async () => {
       admission: amplyAdmitting,
       maxTimelines: 10,
       maxBodyBytes: 1_000_000,
+      responseStoreBytes: 0,
       maxMessages: 100,
       maxChoices: 8,
     },

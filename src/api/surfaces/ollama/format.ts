@@ -1,4 +1,5 @@
 /** Answers as Ollama writes them: one JSON object a line, the last one with counts and durations in nanoseconds. */
+import { partsOf, type OutputEvent, type OutputPart } from '../../../text/output/events.ts'
 import type { AnswerFormat, AnswerTotals } from '../../answer-format.ts'
 import type { GenerationResult } from '../../generation.ts'
 import { ollamaErrorBody } from './error-body.ts'
@@ -14,21 +15,64 @@ const line = (value: unknown) => `${JSON.stringify(value)}\n`
 
 export function ollamaFormat({ model, kind }: OllamaFormatOptions): AnswerFormat {
   const envelope = () => ({ model, created_at: new Date().toISOString() })
-  const saying = (text: string) =>
-    kind === 'chat' ? { message: { role: 'assistant', content: text } } : { response: text }
+  const saying = (parts: readonly OutputPart[]) =>
+    kind === 'chat' ? { message: messageOf(parts) } : responseOf(parts)
+  const calls = new WholeCalls()
   const end = ({ usage, results }: AnswerTotals) => ({
     done: true,
-    done_reason: results[0]?.reason ?? 'stop',
+    done_reason: results[0]?.reason === 'length' ? 'length' : 'stop',
     ...countsOf(usage.prompt_tokens, results[0]),
   })
   return {
     contentType: ndjson,
-    body: ([choice], totals) => ({ ...envelope(), ...saying(choice?.text ?? ''), ...end(totals) }),
+    body: ([choice], totals) => ({ ...envelope(), ...saying(partsOf(choice?.events ?? [])), ...end(totals) }),
     opening: () => '',
-    delta: ({ text }) => (text === '' ? '' : line({ ...envelope(), ...saying(text), done: false })),
+    delta: ({ events }) =>
+      events
+        .flatMap((event) => calls.take(event) ?? [])
+        .map((part) => line({ ...envelope(), ...saying([part]), done: false }))
+        .join(''),
     closing: () => '',
-    finish: (totals) => line({ ...envelope(), ...saying(''), ...end(totals) }),
+    finish: (totals) => line({ ...envelope(), ...saying([]), ...end(totals) }),
     failure: (error) => line(ollamaErrorBody(error)),
+  }
+}
+
+const textIn = (parts: readonly OutputPart[], kind: 'content' | 'reasoning'): string =>
+  parts.map((part) => (part.kind === kind ? part.text : '')).join('')
+
+function messageOf(parts: readonly OutputPart[]) {
+  const thinking = textIn(parts, 'reasoning')
+  const calls = parts.filter((part) => part.kind === 'call')
+  return {
+    role: 'assistant',
+    content: textIn(parts, 'content'),
+    ...(thinking !== '' && { thinking }),
+    ...(calls.length > 0 && {
+      tool_calls: calls.map(({ id, name, arguments: given }) => ({
+        id,
+        function: { name, arguments: JSON.parse(given) as unknown },
+      })),
+    }),
+  }
+}
+
+function responseOf(parts: readonly OutputPart[]) {
+  const thinking = textIn(parts, 'reasoning')
+  return { response: textIn(parts, 'content'), ...(thinking !== '' && { thinking }) }
+}
+
+/** Ollama sends a call whole: its events are kept until it ends. One that came out wrong is content. */
+class WholeCalls {
+  #held: OutputEvent[] = []
+
+  take(event: OutputEvent): readonly OutputPart[] | undefined {
+    if (event.kind === 'content' || event.kind === 'reasoning') return [event]
+    this.#held.push(event)
+    if (event.kind !== 'call-ended') return undefined
+    const parts = partsOf(this.#held)
+    this.#held = []
+    return parts
   }
 }
 

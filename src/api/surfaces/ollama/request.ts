@@ -1,6 +1,7 @@
 /** From Ollama's bodies to the chat request that all surfaces share. */
 import { ServingError } from '../../../core/errors.ts'
 import type { ChatRequest } from '../../schemas/chat.ts'
+import type { TranslatedMessage } from '../translated-message.ts'
 import type { OllamaChat, OllamaGenerate, OllamaOptions } from './schema.ts'
 
 /** Ollama's defaults of sampling, but no repetition penalty: it spoils code, copies and tool calls. */
@@ -62,7 +63,7 @@ function thinkingOf(think: boolean | string): Record<string, unknown> {
 
 type OllamaMessage = NonNullable<OllamaChat['messages']>[number]
 
-function messageOf(message: OllamaMessage): Record<string, unknown> {
+function messageOf(message: OllamaMessage): TranslatedMessage {
   const { role, content, thinking, tool_calls: calls, tool_name: name, tool_call_id: callId } = message
   return {
     role,
@@ -71,7 +72,7 @@ function messageOf(message: OllamaMessage): Record<string, unknown> {
     ...(calls !== undefined && {
       tool_calls: calls.map(({ id, function: { name: callName, arguments: given } }) => ({
         ...(id !== undefined && { id }),
-        type: 'function',
+        type: 'function' as const,
         function: { name: callName, arguments: JSON.stringify(given) },
       })),
     }),
