@@ -1,4 +1,6 @@
-import type { GenerationRequest } from '../core/request.ts'
+import { needsAllStates, type GenerationRequest } from '../core/request.ts'
+import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
+import type { PrefixKeys } from '../kvcache/prefix-keys.ts'
 import type { SequenceView } from './sequence.ts'
 
 export type Admission =
@@ -6,8 +8,17 @@ export type Admission =
   /** The request can never run here. */
   | { readonly kind: 'rejected'; readonly message: string }
 
+/** What finds its tokens in the prefix cache; undefined where it must not, or cannot, be found. */
+export function createKeys(
+  kv: KvCacheManager,
+  request: GenerationRequest,
+  tokens: readonly number[],
+): PrefixKeys | undefined {
+  return needsAllStates(request.pooling) ? undefined : kv.createKeys(namespaceOf(request), tokens)
+}
+
 /** Sequences of one namespace share KV. */
-export function namespaceOf({ cacheSalt }: GenerationRequest): string {
+function namespaceOf({ cacheSalt }: GenerationRequest): string {
   return cacheSalt === undefined ? '' : `salt:${cacheSalt}`
 }
 

@@ -11,12 +11,12 @@
  * from the token budget. The laws it keeps are numbered in docs/invariants.md.
  */
 import { invariant } from '../core/errors.ts'
-import { needsAllStates, type FinishReason, type GenerationRequest } from '../core/request.ts'
+import type { FinishReason, GenerationRequest } from '../core/request.ts'
 import { micros, toSequenceId, type Micros, type RequestId, type SequenceId } from '../core/units.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import type { PrefixHit } from '../kvcache/prefix-cache.ts'
 import type { Transfer, TransferOutcome } from '../kvcache/transfer.ts'
-import { namespaceOf, tooLong, type Admission } from './admission.ts'
+import { createKeys, tooLong, type Admission } from './admission.ts'
 import type { SchedulingPolicy, Served } from './policy.ts'
 import { PlanDraft } from './plan-draft.ts'
 import { isBeingComputed } from './prefix-sharing.ts'
@@ -134,8 +134,7 @@ export class Scheduler {
     const maxLength = Math.min(this.#maxLength, numPrompt + request.maxTokens)
     const id = toSequenceId(this.#nextSequence++)
     const sequence = new Sequence(id, request, maxLength, this.#stopTokensOf(request))
-    if (!needsAllStates(request.pooling))
-      sequence.keys = this.#kv.createKeys(namespaceOf(request), sequence.tokens)
+    sequence.keys = createKeys(this.#kv, request, sequence.tokens)
     this.#programs?.add(sequence)
     this.#sequences.set(request.id, sequence)
     this.#waiting.add(sequence)
