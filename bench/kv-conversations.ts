@@ -2,30 +2,26 @@
  * Conversations of a real trace, whose turns keep their history, over a pool that holds a part of those that are live:
  *
  *   npx tsx bench/kv-conversations.ts --model FILE --traces DIR [--peer PATH/llama-server] [--share 0.333]
- *     [--sessions 16] [--turns 12] [--only 'disk tier,cache off']
+ *     [--sessions 12] [--turns 10] [--only 'disk tier,cache off']
  *
  * Servers one after another, each with one thread and a pool of so many tokens, under the same requests at the same
  * times: with a disk tier; without one, so that what has no room is computed again; without a prefix cache; with a disk
  * tier whose blocks move one by one while steps wait; and llama-server with one context for all. A turn is due a pause
  * after the answer before it, so that a slow server also gets its requests later.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { figuresOf } from '../src/bench/figures.ts'
 import { fetchJson } from '../src/bench/http-client.ts'
 import { replay } from '../src/bench/replay.ts'
 import type { RequestRecord } from '../src/bench/request-record.ts'
-import { openTarget, type Target } from '../src/bench/targets/target.ts'
 import { findVocabulary } from '../src/bench/vocabulary.ts'
 import { summarize, type Summary } from '../src/metrics/summary.ts'
 import { reusableTokens } from '../src/workload/reusable-tokens.ts'
 import { mostLiveTokens, readConversations } from './kv-conversation-load.ts'
+import { withServer } from './local-server.ts'
 import { table } from './report.ts'
 
 const { values } = parseArgs({
@@ -36,10 +32,10 @@ const { values } = parseArgs({
     only: { type: 'string' },
     dir: { type: 'string', default: tmpdir() },
     share: { type: 'string', default: '0.3333' },
-    sessions: { type: 'string', default: '16' },
-    turns: { type: 'string', default: '12' },
+    sessions: { type: 'string', default: '12' },
+    turns: { type: 'string', default: '10' },
     scale: { type: 'string', default: '0.03125' },
-    'answer-scale': { type: 'string', default: '0.125' },
+    'answer-scale': { type: 'string', default: '0.0625' },
     'gap-scale': { type: 'string', default: '0.3' },
     'max-gap': { type: 'string', default: '6' },
     'sessions-per-second': { type: 'string', default: '1' },
@@ -83,7 +79,6 @@ const ways: Readonly<Record<string, readonly string[]>> = {
 interface Outcome {
   readonly name: string
   readonly records: readonly RequestRecord[]
-  readonly kv: unknown
 }
 
 const outcomes: Outcome[] = []
@@ -108,14 +103,7 @@ function peerArguments(): string[] {
 }
 
 async function measure(name: string, program: string, args: readonly string[]): Promise<Outcome> {
-  const port = await freePort()
-  const env = { ...process.env, LD_LIBRARY_PATH: dirname(program) }
-  const server = spawn(program, [...args, '--port', `${port}`], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env,
-  })
-  try {
-    const target = await untilReady(server, { name, kind: undefined, url: `http://127.0.0.1:${port}` })
+  return withServer({ name, program, args }, async (target) => {
     const records = await replay({
       target,
       vocabulary: await findVocabulary(target),
@@ -125,36 +113,11 @@ async function measure(name: string, program: string, args: readonly string[]): 
       history: 'actual',
       timeoutMs: 300_000,
       signal: new AbortController().signal,
-      onRecord: ({ program, turn, firstTokenAt, intendedAt, cachedTokens }) => {
-        const waited = firstTokenAt === undefined ? '-' : `${(firstTokenAt - intendedAt).toFixed(0)} ms`
-        process.stderr.write(`${name}: ${program} turn ${turn}: ${waited}, ${cachedTokens} cached\n`)
-      },
     })
     const kv = await fetchJson(target.endpoint, '/debug/kv').catch(() => undefined)
     process.stderr.write(`${name}: ${JSON.stringify(kv ?? null)}\n`)
-    return { name, records, kv }
-  } finally {
-    server.kill('SIGINT')
-    if (server.exitCode === null) await once(server, 'exit')
-  }
-}
-
-async function untilReady(server: ChildProcess, spec: Parameters<typeof openTarget>[0]): Promise<Target> {
-  for (;;) {
-    if (server.exitCode !== null) throw new Error(`${spec.name} ended with ${server.exitCode}`)
-    const health = await fetch(`${spec.url}/health`).catch(() => undefined)
-    if (health?.ok === true) return openTarget(spec, {})
-    await sleep(100)
-  }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  await new Promise((resolve) => probe.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('there is no free port')
-  return address.port
+    return { name, records }
+  })
 }
 
 function describeLoad(): string {

@@ -8,6 +8,7 @@ import { GrammarEngine } from '../grammar/grammar-engine.ts'
 import { KvCacheManager, type KvCacheSize, type PrefixCacheConfig } from '../kvcache/kv-cache-manager.ts'
 import { createScheduler, type PlanningOptions } from '../scheduler/create-scheduler.ts'
 import { planLogFormat, type LoggedTiers } from '../simulator/replay/plan-log.ts'
+import type { TierEnvironment } from '../tiers/open-tiers.ts'
 import type { EngineOptions } from './engine-options.ts'
 import { grammarVocabulary } from './grammar-vocabulary.ts'
 import { PlanFile } from './plan-file.ts'
@@ -28,10 +29,11 @@ export interface EngineHost {
 export async function loadEngine(
   options: EngineOptions,
   send: (message: FromEngine) => void,
+  wrapFile?: TierEnvironment['wrapFile'],
 ): Promise<EngineHost> {
   const onProgress = (progress: number): void => send({ type: 'loading', progress })
   const { executor, info } = await createExecutor(options.executor, onProgress)
-  const swapping = await openSwapping(options, executor)
+  const swapping = await openSwapping(options, executor, wrapFile)
   const kv = new KvCacheManager(executor.model, prefixCacheOf(options, swapping))
   const planning = planningOf(options, executor)
   const planned = createScheduler(planning, kv)
@@ -55,7 +57,11 @@ export async function loadEngine(
   }
 }
 
-async function openSwapping(options: EngineOptions, executor: Executor): Promise<Swapping | undefined> {
+async function openSwapping(
+  options: EngineOptions,
+  executor: Executor,
+  wrapFile: TierEnvironment['wrapFile'],
+): Promise<Swapping | undefined> {
   const { tiers, eviction } = options
   if (tiers === undefined || eviction === undefined || tiers.hostBytes + tiers.diskBytes === 0)
     return undefined
@@ -63,6 +69,7 @@ async function openSwapping(options: EngineOptions, executor: Executor): Promise
     identity: await storeIdentity(options.executor, executor.model),
     log: (line) => console.error(line),
     reserveSpace: reserveFileSpace,
+    ...(wrapFile === undefined ? {} : { wrapFile }),
   })
 }
 

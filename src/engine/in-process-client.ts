@@ -5,6 +5,7 @@ import type { RequestId } from '../core/units.ts'
 import { ClientState } from './client-state.ts'
 import type { EngineClient, EngineStatus, SequenceListener } from './engine-client.ts'
 import { loadEngine, type EngineHost } from './engine-host.ts'
+import type { TierEnvironment } from '../tiers/open-tiers.ts'
 import type { EngineOptions } from './engine-options.ts'
 import { refuse } from './ledger.ts'
 import type { EngineInfo, EngineStats, FromEngine } from './protocol.ts'
@@ -16,8 +17,9 @@ export class InProcessClient implements EngineClient {
   readonly #life: Promise<void>
   #waiting: GenerationRequest[] = []
 
-  constructor(options: EngineOptions) {
-    this.#life = this.#live(options)
+  /** `wrapFile`: what a disk tier sees of its file; tests break it here. */
+  constructor(options: EngineOptions, wrapFile?: TierEnvironment['wrapFile']) {
+    this.#life = this.#live(options, wrapFile)
   }
 
   get status(): EngineStatus {
@@ -77,9 +79,9 @@ export class InProcessClient implements EngineClient {
     else this.#host.loop.submit([request])
   }
 
-  async #live(options: EngineOptions): Promise<void> {
+  async #live(options: EngineOptions, wrapFile: TierEnvironment['wrapFile']): Promise<void> {
     try {
-      const host = await loadEngine(options, (message) => this.#receive(message))
+      const host = await loadEngine(options, (message) => this.#receive(message), wrapFile)
       this.#host = host
       if (this.#state.end !== undefined) host.loop.close()
       else this.#state.becomeReady(host.info)
