@@ -73,7 +73,7 @@ const ways: Readonly<Record<string, readonly string[]>> = {
   'disk tier': ours(...disk),
   'no tier: computed again': ours(),
   'cache off': ours('--no-prefix-cache'),
-  'disk tier, block by block, waited for': ['bench/kv-conversation-server.ts', ...flags, ...disk],
+  'disk tier block by block': ['bench/kv-conversation-server.ts', ...flags, ...disk],
 }
 
 interface Outcome {
@@ -115,8 +115,9 @@ async function measure(name: string, program: string, args: readonly string[]): 
       signal: new AbortController().signal,
     })
     const kv = await fetchJson(target.endpoint, '/debug/kv').catch(() => undefined)
-    process.stderr.write(`${name}: ${JSON.stringify(kv ?? null)}\n`)
-    return { name, records }
+    const outcome = { name, records }
+    process.stderr.write(`${rowOf(outcome).join(' | ')}\n${JSON.stringify(kv ?? null)}\n`)
+    return outcome
   })
 }
 
@@ -147,23 +148,24 @@ function report(): string {
     'of returning turns, p50',
     'p99',
   ]
-  const rows = outcomes.map(({ name, records }) => {
-    const figures = figuresOf(records, {}, new Set(records))
-    const isBack = ({ turn, error }: RequestRecord) => turn > 0 && error === undefined
-    const back = records.filter(isBack).map(({ firstTokenAt, intendedAt }) => firstTokenAt! - intendedAt)
-    const numHit = records.reduce((sum, { cachedTokens }) => sum + (cachedTokens ?? 0), 0)
-    const numReusable = records.reduce((sum, { index }) => sum + reusable[index]!, 0)
-    return [
-      name,
-      `${records.length - figures.numFailed} of ${workload.requests.length}`,
-      `${((100 * numHit) / numReusable).toFixed(1)} %`,
-      ...tailOf(figures.ttftMs),
-      ...tailOf(summarize(back)),
-      ...tailOf(figures.tbtMs),
-      figures.durationSeconds.toFixed(0),
-    ]
-  })
-  return table([...header, 'TBT p50, ms', 'p99', 'seconds'], rows)
+  return table([...header, 'TBT p50, ms', 'p99', 'seconds'], outcomes.map(rowOf))
+}
+
+function rowOf({ name, records }: Outcome): string[] {
+  const figures = figuresOf(records, {}, new Set(records))
+  const isBack = ({ turn, error }: RequestRecord) => turn > 0 && error === undefined
+  const back = records.filter(isBack).map(({ firstTokenAt, intendedAt }) => firstTokenAt! - intendedAt)
+  const numHit = records.reduce((sum, { cachedTokens }) => sum + (cachedTokens ?? 0), 0)
+  const numReusable = records.reduce((sum, { index }) => sum + reusable[index]!, 0)
+  return [
+    name,
+    `${records.length - figures.numFailed} of ${workload.requests.length}`,
+    `${((100 * numHit) / numReusable).toFixed(1)} %`,
+    ...tailOf(figures.ttftMs),
+    ...tailOf(summarize(back)),
+    ...tailOf(figures.tbtMs),
+    figures.durationSeconds.toFixed(0),
+  ]
 }
 
 function tailOf(summary: Summary | undefined): string[] {
