@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import { ServingError } from '../core/errors.ts'
 import type { ModelCard } from '../core/model-card.ts'
+import type { Pooling } from '../core/request.ts'
 import type { ServiceClass } from '../core/service-class.ts'
 import type { ApiKey } from '../core/tenant.ts'
 import type { EngineClient } from '../engine/engine-client.ts'
@@ -30,6 +31,8 @@ export interface ApiConfig {
   /** Requests whose timelines are kept. */
   readonly maxTimelines: number
   readonly maxBodyBytes: number
+  /** How texts become vectors; undefined: as the model's file says. */
+  readonly pooling?: Pooling | undefined
   /** For responses that others may continue. */
   readonly responseStoreBytes: number
   readonly maxMessages: number

@@ -28,14 +28,17 @@ import { chatCompletions } from './routes/chat-completions.ts'
 import { completions } from './routes/completions.ts'
 import { debugKv } from './routes/debug-kv.ts'
 import { detokenize } from './routes/detokenize.ts'
+import { embeddings } from './routes/embeddings.ts'
 import { files } from './routes/files.ts'
 import { health } from './routes/health.ts'
 import { metrics } from './routes/metrics.ts'
 import { models } from './routes/models.ts'
+import { rerank } from './routes/rerank.ts'
 import { timeline } from './routes/timeline.ts'
 import { tokenize } from './routes/tokenize.ts'
 import { version } from './routes/version.ts'
 import { anthropicMessages } from './surfaces/anthropic/routes.ts'
+import { ollamaEmbeddings } from './surfaces/ollama/embed-routes.ts'
 import { ollamaModels } from './surfaces/ollama/model-routes.ts'
 import { ollamaGeneration } from './surfaces/ollama/routes.ts'
 import { responses } from './surfaces/responses/routes.ts'
@@ -82,6 +85,9 @@ const routes = [
   debugKv,
   anthropicMessages,
   responses,
+  embeddings,
+  rerank,
+  ollamaEmbeddings,
   ollamaGeneration,
   ollamaModels,
 ]

@@ -101,6 +101,7 @@ async function listen(
       },
       maxBodyBytes: config.maxBodyBytes,
       responseStoreBytes: config.responseStore,
+      pooling: config.pooling === 'auto' ? undefined : config.pooling,
       maxMessages: config.maxMessages,
       maxChoices: config.maxChoices,
       toolParser: config.toolParser,

@@ -65,6 +65,11 @@ export const settings = {
     about:
       'Which tags the model reasons in, to give reasoning apart from the answer. auto: those of its chat template.',
   }),
+  pooling: setting(choice(['auto', 'mean', 'last', 'cls']), {
+    group: 'Model',
+    default: 'auto',
+    about: "How texts become vectors (/v1/embeddings). auto: as the model's file says, else their mean.",
+  }),
   device: setting(choice(devices), {
     group: 'Device',
     default: 'auto',
