@@ -1,12 +1,13 @@
 /**
  * How far the simulator is from the engine: four workloads that no calibration has seen, at three shares of capacity,
- * on a real server and simulated with what `switchyard calibrate` found here, and the same under several policies.
- * Needs a machine that does nothing else; takes about half an hour. Prints Markdown for docs/fidelity.md.
+ * on a real server and simulated with what `switchyard calibrate` found here, and one of them under several policies.
+ * Needs a machine that does nothing else; takes about 20 minutes. Prints Markdown for docs/fidelity.md.
  *
  *   npx tsx bench/fidelity.ts [--model FILE] [--threads 1] [--seconds 60] [--folder FOLDER] [--only NAME]
  *
  * What was measured stays in the folder and is not measured again, so that a machine need be quiet for a while only:
  * --only calibrate or the name of a workload measures that alone. Delete a file of the folder to measure it anew.
+ * --record keeps the plans of every run there as well, as calibrate has them recorded.
  */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     folder: { type: 'string', default: 'fidelity-runs' },
     'max-num-seqs': { type: 'string', default: '16' },
     only: { type: 'string' },
+    record: { type: 'boolean', default: false },
   },
 })
 const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))
@@ -38,6 +40,8 @@ const shares = [0.3, 0.6, 0.9]
 const busiest = 0.9
 const usualPolicy = 'fair+slo+program'
 const policies = ['fcfs', 'fair', usualPolicy]
+/** Where policies differ most. */
+const rankedWorkload = 'tenants'
 const seed = ['--seed', '5']
 const latency = join(values.folder, 'latency.json')
 
@@ -78,8 +82,23 @@ async function figuresOf(path: string): Promise<TargetFigures> {
 }
 
 /** A server of its own for each run: caches begin empty, as they do in the simulator. */
-async function withServer<Result>(policy: string, use: (url: string) => Promise<Result>): Promise<Result> {
-  const options = ['--port', '0', '--log-level', 'warn', '--policy', policy, ...machine, ...engine]
+async function withServer<Result>(
+  policy: string,
+  plans: string,
+  use: (url: string) => Promise<Result>,
+): Promise<Result> {
+  const recording = values.record ? ['--record-plans', plans] : []
+  const options = [
+    '--port',
+    '0',
+    '--log-level',
+    'warn',
+    '--policy',
+    policy,
+    ...machine,
+    ...engine,
+    ...recording,
+  ]
   const child = spawn(process.execPath, ['--import', 'tsx', main, 'serve', values.model, ...options], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -118,7 +137,7 @@ async function measure(
 ): Promise<void> {
   if (existsSync(path)) return
   const options = ['-w', workload, ...seed, ...load, '--force', '--json', `${path}.part`]
-  await withServer(policy, (url) => switchyard('bench', '--url', url, ...options))
+  await withServer(policy, `${path}.plans`, (url) => switchyard('bench', '--url', url, ...options))
   await rename(`${path}.part`, path)
 }
 
@@ -128,7 +147,11 @@ function isWanted(name: string): boolean {
 
 function pointsOf(workload: string): Point[] {
   return shares.flatMap((share) =>
-    (share === busiest ? policies : [usualPolicy]).map((policy) => ({ workload, share, policy })),
+    (share === busiest && workload === rankedWorkload ? policies : [usualPolicy]).map((policy) => ({
+      workload,
+      share,
+      policy,
+    })),
   )
 }
 
@@ -169,7 +192,7 @@ function errorRows(compared: readonly Compared[]): string[][] {
 
 function policyRows(compared: readonly Compared[]): string[][] {
   return compared
-    .filter(({ share }) => share === busiest)
+    .filter(({ share, workload }) => share === busiest && workload === rankedWorkload)
     .map(({ workload, policy, measured, simulated }) => [
       `${workload}: ${policy}`,
       ...[measured, simulated].flatMap(({ ttftMs, e2eMs }) =>

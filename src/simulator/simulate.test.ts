@@ -142,6 +142,26 @@ test('a closed loop never has more requests under way than users', () => {
   expect(most).toBe(3)
 })
 
+test('in a closed loop, what a turn calls waits for that turn, and comes before programs that wait for a user', () => {
+  const after = { program: 'main', turn: 0 }
+  const requests = [
+    request({ program: 'main' }),
+    request({ program: 'other', blocks: [7, 8, 9] }),
+    request({ program: 'called', after, blocks: [10, 11, 12] }),
+    request({ program: 'main', turn: 1, gap: micros(1_000_000), arrival: micros(1_000_000) }),
+  ]
+  const { records } = simulate(optionsFor(workloadOf(requests), { numUsers: 1 }))
+  expect(records.map(({ program, turn }) => `${program} ${turn}`)).toEqual([
+    'main 0',
+    'main 1',
+    'called 0',
+    'other 0',
+  ])
+  const two = simulate(optionsFor(workloadOf(requests.slice(0, 3)), { numUsers: 2 })).records
+  const [main, called] = ['main', 'called'].map((name) => two.find(({ program }) => program === name)!)
+  expect(called!.intendedAt).toBeGreaterThan(main!.endedAt)
+})
+
 test('every answer has all its tokens, each later than the one before, whatever policies and memory do', () => {
   fc.assert(
     fc.property(

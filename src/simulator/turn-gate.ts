@@ -87,18 +87,32 @@ function predecessorOf({ program, turn, after }: WorkloadRequest): string | unde
   return after && turnKey(after)
 }
 
-/** Each user sends one program or single request after another. */
+/**
+ * Each user sends one program or single request after another. Those that a turn calls wait for it, and then for a
+ * user, ahead of all others, as in `bench`.
+ */
 class ClosedLoop implements TurnGate {
   readonly #requests: readonly WorkloadRequest[]
-  readonly #programs: Iterator<readonly number[]>
-  /** What its user sends after each request. */
+  /** Programs and single requests that wait for a user, from `#next` on. */
+  readonly #jobs: (readonly number[])[] = []
+  #next = 0
+  readonly #calledBy = new Map<string, (readonly number[])[]>()
+  /** What its user sends after each request under way. */
   readonly #rest = new Map<WorkloadRequest, readonly number[]>()
+  #numIdle: number
   #due: DueRequest[] = []
 
   constructor(requests: readonly WorkloadRequest[], numUsers: number) {
     this.#requests = requests
-    this.#programs = groupPrograms(requests).values()
-    for (let user = 0; user < numUsers; user += 1) this.#next([], micros(0))
+    this.#numIdle = numUsers
+    for (const turns of groupPrograms(requests)) {
+      const { after } = requests[turns[0]!]!
+      const others = after && this.#calledBy.get(turnKey(after))
+      if (after === undefined) this.#jobs.push(turns)
+      else if (others === undefined) this.#calledBy.set(turnKey(after), [turns])
+      else others.push(turns)
+    }
+    this.#fill(micros(0))
   }
 
   take(): readonly DueRequest[] {
@@ -108,17 +122,26 @@ class ClosedLoop implements TurnGate {
   }
 
   ended(request: WorkloadRequest, at: Micros): void {
+    const { program, turn } = request
+    const called = program === undefined ? undefined : this.#calledBy.get(turnKey({ program, turn }))
+    if (called !== undefined) this.#jobs.splice(this.#next, 0, ...called)
     const rest = this.#rest.get(request)!
     this.#rest.delete(request)
-    this.#next(rest, at)
+    if (rest.length === 0) this.#numIdle += 1
+    else this.#send(rest, at)
+    this.#fill(at)
   }
 
-  #next(turns: readonly number[], now: Micros): void {
-    const [index, ...rest] =
-      turns.length > 0 ? turns : ((this.#programs.next().value ?? []) as readonly number[])
-    if (index === undefined) return
-    const request = this.#requests[index]!
+  #fill(now: Micros): void {
+    while (this.#numIdle > 0 && this.#next < this.#jobs.length) {
+      this.#numIdle -= 1
+      this.#send(this.#jobs[this.#next++]!, now)
+    }
+  }
+
+  #send([index, ...rest]: readonly number[], now: Micros): void {
+    const request = this.#requests[index!]!
     this.#rest.set(request, rest)
-    this.#due.push({ index, request, dueAt: afterGap(now, request) })
+    this.#due.push({ index: index!, request, dueAt: afterGap(now, request) })
   }
 }
