@@ -145,6 +145,23 @@ describe('a call of a tool', () => {
   })
 })
 
+describe('a model whose template knows no tools', () => {
+  it('is told of them, and calls them in JSON', async () => {
+    server = scriptedServer('{"name": "find", "arguments": {"city": "Oslo"}}', { maxModelLen: 4096 })
+    client = new OpenAI({
+      apiKey: 'none',
+      baseURL: `http://127.0.0.1:${await listen(server)}/v1`,
+      maxRetries: 0,
+    })
+    const { choices } = await client.chat.completions.create(ask)
+    expect(prompt()).toContain(JSON.stringify(ask.tools[0]))
+    expect(choices[0]).toMatchObject({
+      finish_reason: 'tool_calls',
+      message: { content: null, tool_calls: [{ function: { name: 'find', arguments: '{"city": "Oslo"}' } }] },
+    })
+  })
+})
+
 describe('a choice of tools', () => {
   it('that names one opens the call of it', async () => {
     await start(' {"city": "Oslo"}}\n</tool_call>')

@@ -1,5 +1,6 @@
 /** Chat messages in OpenAI's shape, and the form in which templates expect them. */
 import { ServingError } from '../core/errors.ts'
+import type { TemplateHabits } from './template-habits.ts'
 
 export interface ChatMessage {
   readonly role: string
@@ -25,27 +26,56 @@ export interface ToolCall {
 }
 
 /**
- * Messages as plain values for a template: text parts joined by line breaks, missing content as empty text (null where
- * tool calls stand in for it), and call arguments as text or parsed, whichever the template takes.
+ * Messages as plain values for a template: text parts joined by line breaks, missing content as empty text, or null
+ * where tool calls stand in for it; call arguments as text or parsed; several calls in one message or one by one.
+ * Whichever the template takes.
  * @throws {ServingError} INVALID_REQUEST for parts that are not text.
  */
 export function templateMessages(
   messages: readonly ChatMessage[],
-  options: { readonly textArguments: boolean },
+  habits: Pick<TemplateHabits, 'textArguments' | 'nullContent' | 'severalCalls'>,
 ): Record<string, unknown>[] {
-  return messages.map((message, index) => {
-    const prepared: Record<string, unknown> = { ...message, content: contentText(message, index) }
-    if (message.tool_calls !== undefined) {
-      prepared['tool_calls'] = message.tool_calls.map((call) => prepareCall(call, options.textArguments))
-    }
-    return prepared
+  const prepared = messages.map((message, index) => {
+    const calls = message.tool_calls?.map((call) => prepareCall(call, habits.textArguments))
+    const content = contentText(message, index, habits.nullContent)
+    return { ...message, content, ...(calls && { tool_calls: calls }) }
   })
+  return habits.severalCalls ? prepared : oneByOne(prepared)
 }
 
-function contentText(message: ChatMessage, index: number): string | null {
+interface Prepared extends Record<string, unknown> {
+  readonly role: string
+  readonly tool_calls?: readonly ToolCall[]
+  readonly tool_call_id?: string
+}
+
+/** Several calls of one message as several messages, each before its result. */
+function oneByOne(messages: readonly Prepared[]): Prepared[] {
+  const result: Prepared[] = []
+  const rest = [...messages]
+  for (let message = rest.shift(); message !== undefined; message = rest.shift()) {
+    const { tool_calls: calls = [] } = message
+    if (calls.length < 2) {
+      result.push(message)
+      continue
+    }
+    for (const [index, call] of calls.entries()) {
+      result.push({ ...message, ...(index > 0 && { content: '' }), tool_calls: [call] })
+      const firstOther = rest.findIndex(({ role }) => role !== 'tool')
+      const results = firstOther === -1 ? rest : rest.slice(0, firstOther)
+      const at = results.findIndex((answer) => answer.tool_call_id === call.id)
+      if (at !== -1) result.push(...rest.splice(at, 1))
+    }
+  }
+  return result
+}
+
+function contentText(message: ChatMessage, index: number, nullContent: boolean): string | null {
   const { content } = message
   if (typeof content === 'string') return content
-  if (content === undefined || content === null) return (message.tool_calls?.length ?? 0) > 0 ? null : ''
+  if (content === undefined || content === null) {
+    return nullContent && (message.tool_calls?.length ?? 0) > 0 ? null : ''
+  }
   return content
     .map((part, partIndex) => partText(part, `messages[${index}].content[${partIndex}]`))
     .join('\n')
@@ -60,7 +90,7 @@ function partText(part: ContentPart, param: string): string {
   )
 }
 
-function prepareCall(call: ToolCall, textArguments: boolean): unknown {
+function prepareCall(call: ToolCall, textArguments: boolean): ToolCall {
   const { name, arguments: given } = call.function
   const prepared = textArguments ? argumentText(given) : argumentValue(given)
   return { ...call, type: call.type ?? 'function', function: { ...call.function, name, arguments: prepared } }

@@ -7,7 +7,9 @@ import { Environment, Interpreter, Template } from '@huggingface/jinja'
 import { ServingError } from '../core/errors.ts'
 import { templateMessages, type ChatMessage } from './chat-messages.ts'
 import { strftime } from './strftime.ts'
+import { habitsOf } from './template-habits.ts'
 import type { Tokenizer } from './tokenizer.ts'
+import { callsInText, describedTools, introduceTools } from './tools-in-text.ts'
 
 export interface ChatTemplate {
   /**
@@ -54,13 +56,17 @@ export function createChatTemplate(source: string | undefined, options: Template
       ...(render.tools === undefined || render.tools.length === 0 ? {} : { tools: render.tools }),
       add_generation_prompt: render.addGenerationPrompt,
     })
-  const textArguments = takesTextArguments(run)
+  const habits = habitsOf(({ messages, tools }) =>
+    run(messages, { addGenerationPrompt: false, ...(tools && { tools }) }),
+  )
 
   return {
     render(messages, render) {
-      const prepared = templateMessages(messages, { textArguments })
+      const tools = habits.bareTools ? (render.tools ?? []) : describedTools(render.tools ?? [])
+      const told = habits.listsTools || tools.length === 0 ? messages : introduceTools(messages, tools)
+      const prepared = templateMessages(habits.showsCalls ? told : callsInText(told), habits)
       try {
-        return run(prepared, render)
+        return run(prepared, { ...render, tools })
       } catch (cause) {
         throw templateFailure(cause)
       }
@@ -68,7 +74,7 @@ export function createChatTemplate(source: string | undefined, options: Template
   }
 }
 
-type Run = (messages: readonly Record<string, unknown>[], render: RenderOptions) => string
+type Run = (messages: readonly Readonly<Record<string, unknown>>[], render: RenderOptions) => string
 
 /** The names every template may count on, as Hugging Face's `apply_chat_template` defines them. */
 function templateGlobals(options: TemplateOptions): Record<string, unknown> {
@@ -122,30 +128,6 @@ function compile(source: string): Template {
       `The model's chat template cannot be parsed: ${messageOf(cause)}`,
       { cause },
     )
-  }
-}
-
-/**
- * Whether the template writes a call's arguments as they are when they come as text. If so they are passed as the
- * model wrote them, and the next turn begins with the very tokens whose KV is cached. Else they are passed parsed.
- */
-function takesTextArguments(run: Run): boolean {
-  const call = {
-    type: 'function',
-    id: 'call00001',
-    function: { name: 'probe', arguments: '{"probe": "found"}' },
-  }
-  try {
-    const text = run(
-      [
-        { role: 'user', content: 'probe' },
-        { role: 'assistant', content: null, tool_calls: [call] },
-      ],
-      { addGenerationPrompt: false },
-    )
-    return text.includes('{"probe": "found"}')
-  } catch {
-    return false
   }
 }
 
