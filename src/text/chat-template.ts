@@ -62,13 +62,13 @@ export function createChatTemplate(source: string | undefined, options: Template
 
   return {
     render(messages, render) {
-      const tools = habits.bareTools ? (render.tools ?? []) : describedTools(render.tools ?? [])
-      const told = habits.listsTools || tools.length === 0 ? messages : introduceTools(messages, tools)
-      const prepared = templateMessages(habits.showsCalls ? told : callsInText(told), habits)
       try {
+        const tools = habits.bareTools ? (render.tools ?? []) : describedTools(render.tools ?? [])
+        const told = habits.listsTools || tools.length === 0 ? messages : introduceTools(messages, tools)
+        const prepared = templateMessages(habits.showsCalls ? told : callsInText(told), habits)
         return run(prepared, { ...render, tools })
       } catch (cause) {
-        throw templateFailure(cause)
+        throw cause instanceof ServingError ? cause : templateFailure(cause)
       }
     },
   }
