@@ -116,7 +116,9 @@ describe('swapping blocks', () => {
     expect(books.kv.prepareStart(books.find([0]), 32)).toBe(false)
     expect(books.kv.numAvailableBlocks).toBe(0)
     expect(books.kv.grow(toSequenceId(70), 4)).toBe(false)
+    expect(books.tiers.fills).toEqual([{ numSlots: 100, numRetired: 0, numKept: 0, numFree: 92 }])
     books.move()
+    expect(books.tiers.fills).toEqual([{ numSlots: 100, numRetired: 0, numKept: 8, numFree: 92 }])
     expect(books.kv.numAvailableBlocks).toBe(8)
   })
 
@@ -127,6 +129,7 @@ describe('swapping blocks', () => {
       while (!books.kv.prepareStart(books.find([0]), 32)) books.move(() => false)
     }
     expect(books.tiers.isReadOnly).toBe(true)
+    expect(books.tiers.fills).toEqual([{ numSlots: 0, numRetired: 100, numKept: 0, numFree: 0 }])
     expect(books.swapper.stats.numFailedWrites).toBeGreaterThan(0)
     expect(books.kv.prepareStart(books.find([0]), 32)).toBe(true)
     expect(books.swapper.takeTransfers()).toEqual([])

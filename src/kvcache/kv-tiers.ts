@@ -50,7 +50,12 @@ export class KvTiers {
   }
 
   get fills(): readonly TierFill[] {
-    return this.#tiers.map(({ directory: { numSlots, numKept } }) => ({ numSlots, numKept }))
+    return this.#tiers.map(({ directory: { numSlots, numRetired, numKept, numFree } }) => ({
+      numSlots,
+      numRetired,
+      numKept,
+      numFree,
+    }))
   }
 
   get isReadOnly(): boolean {

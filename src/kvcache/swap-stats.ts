@@ -9,8 +9,12 @@ export interface TierMoves {
 
 /** What is in a tier now. */
 export interface TierFill {
+  /** Slots that are of use, and those given up because writing to them failed. */
   readonly numSlots: number
+  readonly numRetired: number
+  /** Slots with a block that can be found, and with none; the others are being written, or still being read. */
   readonly numKept: number
+  readonly numFree: number
 }
 
 /** What tiers did for the pool. Counters ever grow. */

@@ -33,6 +33,14 @@ export class TierDirectory {
     return this.#slots.numBlocks - this.#numRetired
   }
 
+  get numFree(): number {
+    return this.#slots.numFreeBlocks
+  }
+
+  get numRetired(): number {
+    return this.#numRetired
+  }
+
   get numKept(): number {
     return this.#index.size
   }

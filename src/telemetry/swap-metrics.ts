@@ -1,12 +1,31 @@
 /** Tiers below the KV pool on /metrics. */
-import { Counter, type Registry } from 'prom-client'
+import { Counter, Gauge, type Registry } from 'prom-client'
 import type { EngineClient } from '../engine/engine-client.ts'
 import type { EngineStats } from '../engine/protocol.ts'
 
 type SwapStats = NonNullable<EngineStats['swap']>
 
+const tierStates = {
+  free: (tier) => tier.numFree,
+  kept: (tier) => tier.numKept,
+  moving: (tier) => tier.numSlots - tier.numFree - tier.numKept,
+  retired: (tier) => tier.numRetired,
+} as const satisfies Record<string, (tier: SwapStats['tiers'][number]) => number>
+
 /** Adds the metrics of moves between the pool and the tiers below it, read when they are asked for. */
 export function addSwapMetrics(registry: Registry, engine: EngineClient): void {
+  new Gauge({
+    name: 'switchyard_kv_tier_blocks',
+    help: 'Room of each tier in blocks, by state: free, kept, being moved, and retired because writing failed.',
+    labelNames: ['tier', 'state'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const tier of engine.stats?.swap?.tiers ?? []) {
+        for (const [state, read] of Object.entries(tierStates)) this.labels(tier.name, state).set(read(tier))
+      }
+    },
+  })
   const counter = (
     name: string,
     help: string,

@@ -44,12 +44,15 @@ export function debugKv(app: FastifyInstance, context: ApiContext): void {
 function tiersOf(swap: SwapStats) {
   const { tiers, movedBytes, numClean, numPartial, numCheap, numHurried } = swap
   return {
-    blocks: tiers.map(({ name, numSlots, numKept, numBlocksRead, numBlocksWritten }) => ({
-      tier: name,
-      slots: numSlots,
-      kept: numKept,
-      read: numBlocksRead,
-      written: numBlocksWritten,
+    blocks: tiers.map((tier) => ({
+      tier: tier.name,
+      slots: tier.numSlots,
+      kept: tier.numKept,
+      free: tier.numFree,
+      moving: tier.numSlots - tier.numKept - tier.numFree,
+      retired: tier.numRetired,
+      read: tier.numBlocksRead,
+      written: tier.numBlocksWritten,
     })),
     moved_bytes: movedBytes,
     dropped_blocks: { kept: numClean, partial: numPartial, cheap: numCheap, hurried: numHurried },
