@@ -17,6 +17,7 @@ import { figuresOf } from '../src/bench/figures.ts'
 import { fetchJson } from '../src/bench/http-client.ts'
 import { replay } from '../src/bench/replay.ts'
 import type { RequestRecord } from '../src/bench/request-record.ts'
+import type { Target } from '../src/bench/targets/target.ts'
 import { findVocabulary } from '../src/bench/vocabulary.ts'
 import { summarize, type Summary } from '../src/metrics/summary.ts'
 import { reusableTokens } from '../src/workload/reusable-tokens.ts'
@@ -79,6 +80,8 @@ const ways: Readonly<Record<string, readonly string[]>> = {
 interface Outcome {
   readonly name: string
   readonly records: readonly RequestRecord[]
+  /** Of all steps, those that waited for a move; undefined where the server does not say. */
+  readonly waitedShare: number | undefined
 }
 
 const outcomes: Outcome[] = []
@@ -115,10 +118,18 @@ async function measure(name: string, program: string, args: readonly string[]): 
       signal: new AbortController().signal,
     })
     const kv = await fetchJson(target.endpoint, '/debug/kv').catch(() => undefined)
-    const outcome = { name, records }
+    const outcome = { name, records, waitedShare: await waitedShareOf(target) }
     process.stderr.write(`${rowOf(outcome).join(' | ')}\n${JSON.stringify(kv ?? null)}\n`)
     return outcome
   })
+}
+
+async function waitedShareOf({ endpoint }: Target): Promise<number | undefined> {
+  const response = await fetch(`${endpoint.url}/metrics`).catch(() => undefined)
+  const text = (await response?.text()) ?? ''
+  const read = (name: string): number => Number(new RegExp(`^${name}\\{.*\\} (\\S+)$`, 'm').exec(text)?.[1])
+  const share = read('switchyard_kv_waited_steps_total') / read('switchyard_step_seconds_count')
+  return Number.isNaN(share) ? undefined : share
 }
 
 function describeLoad(): string {
@@ -148,10 +159,11 @@ function report(): string {
     'of returning turns, p50',
     'p99',
   ]
-  return table([...header, 'TBT p50, ms', 'p99', 'seconds'], outcomes.map(rowOf))
+  const more = ['TBT p50, ms', 'p99', 'seconds', 'steps that waited']
+  return table([...header, ...more], outcomes.map(rowOf))
 }
 
-function rowOf({ name, records }: Outcome): string[] {
+function rowOf({ name, records, waitedShare }: Outcome): string[] {
   const figures = figuresOf(records, {}, new Set(records))
   const isBack = ({ turn, error }: RequestRecord) => turn > 0 && error === undefined
   const back = records.filter(isBack).map(({ firstTokenAt, intendedAt }) => firstTokenAt! - intendedAt)
@@ -165,6 +177,7 @@ function rowOf({ name, records }: Outcome): string[] {
     ...tailOf(summarize(back)),
     ...tailOf(figures.tbtMs),
     figures.durationSeconds.toFixed(0),
+    waitedShare === undefined ? '' : `${(100 * waitedShare).toFixed(1)} %`,
   ]
 }
 
