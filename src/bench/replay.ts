@@ -173,10 +173,10 @@ class Replay {
   #post(request: WorkloadRequest, units: readonly number[], reader: AnswerReader): Promise<void> {
     const { target, vocabulary, timeoutMs, signal, onToken } = this.#options
     const { adapter, endpoint, model } = target
-    const { tenant, program, serviceClass, numOutputTokens } = request
+    const { tenant, program, serviceClass, deadline, numOutputTokens } = request
     const prompt = promptOf(vocabulary, units)
     const wantsTokenIds = this.#options.history === 'actual'
-    const ask = { model, prompt, numOutputTokens, tenant, program, serviceClass, wantsTokenIds }
+    const ask = { model, prompt, numOutputTokens, tenant, program, serviceClass, deadline, wantsTokenIds }
     return post(endpoint, {
       path: adapter.path,
       headers: adapter.headers(ask),

@@ -44,6 +44,8 @@ export interface Newcomer extends Begun {
   readonly maxTokens: number
   /** How long its blocks are wished to stay afterwards, as a multiple of what is usual. */
   readonly retention: number
+  /** It comes back for what it left there itself: that says nothing about how many others want it. */
+  readonly isReturning?: boolean
 }
 
 /** A sequence that waits, and may find more of its beginning below the pool. */
@@ -110,6 +112,16 @@ export class KvCacheManager {
 
   get numCachedBlocks(): number {
     return this.#pool.numCachedBlocks
+  }
+
+  /** Cached ones that are worth more for a time: see `ReleasedPath`. */
+  get numRaisedBlocks(): number {
+    return this.#cache?.numRaised ?? 0
+  }
+
+  /** Blocks with nothing in them. */
+  get numFreeBlocks(): number {
+    return this.#pool.numFreeBlocks
   }
 
   get numFreeRuns(): number {
@@ -197,7 +209,7 @@ export class KvCacheManager {
     this.#holdings.set(id, holding)
     if (hit.numBlocks > 0) {
       const shared = this.#cache!.extentsOf(hit)
-      this.#cache!.use(shared)
+      this.#cache!.use(shared, newcomer.isReturning !== true)
       table.append(shared)
     }
     const copied = this.#takeTail(table, hit, numTokens)

@@ -53,6 +53,9 @@ export class PrefixCache {
   readonly #tails: TailBlocks
   readonly #tree: BlockTree
   readonly #numReuses: Uint16Array
+  /** 1 for blocks that are worth more for a time (`raise`). */
+  readonly #isRaised: Uint8Array
+  #numRaised = 0
 
   constructor(pool: BlockPool, blockSize: number, policy: EvictionPolicy, mostSeen = mostSeenKeys) {
     const { numBlocks } = pool
@@ -64,6 +67,7 @@ export class PrefixCache {
     this.#tails = new TailBlocks(Math.max(1024, numBlocks >> 5))
     this.#tree = new BlockTree(numBlocks)
     this.#numReuses = new Uint16Array(numBlocks)
+    this.#isRaised = new Uint8Array(numBlocks)
     this.seen = new SeenKeys(mostSeen)
   }
 
@@ -72,10 +76,16 @@ export class PrefixCache {
     return (
       this.#tree.numBytes +
       this.#numReuses.byteLength +
+      this.#isRaised.byteLength +
       this.#index.numBytes +
       this.#queue.numBytes +
       this.seen.numBytes
     )
+  }
+
+  /** Cached blocks that are worth more for a time. */
+  get numRaised(): number {
+    return this.#numRaised
   }
 
   /** The longest beginning that is there, of at most `maxTokens` tokens. */
@@ -130,12 +140,12 @@ export class PrefixCache {
     return isWhole && !this.#index.has(block) && this.#pool.stateOf(block) === 'cached'
   }
 
-  /** One more user of each block, which somebody came back for. */
-  use(extents: readonly Extent[]): void {
+  /** One more user of each block. `counts`: as one who came back for it. */
+  use(extents: readonly Extent[], counts = true): void {
     for (const extent of extents) {
       for (let block = extent.start as number; block < extent.start + extent.length; block += 1) {
-        if (this.#queue.has(block)) this.#queue.remove(block)
-        if (this.#numReuses[block]! < mostReuses) this.#numReuses[block]! += 1
+        this.#leaveQueue(block)
+        if (counts && this.#numReuses[block]! < mostReuses) this.#numReuses[block]! += 1
       }
       this.#pool.retain(extent)
     }
@@ -218,21 +228,29 @@ export class PrefixCache {
     return this.#pool.stateOf(block) === 'cached'
   }
 
+  /** It is worth more for a time. */
+  isRaised(block: number): boolean {
+    return this.#isRaised[block] === 1
+  }
+
   /** How often somebody came back for a block. */
   reusesOf(block: number): number {
     return this.#numReuses[block]!
   }
 
-  setWorth(block: number, worth: number): void {
+  /** Makes a block worth at least what it would be if it were let go of so, until `lower`. Returns what that is. */
+  raise(block: BlockId, release: Release): number {
+    const worth = Math.max(this.worthOf(block), this.#worthIf(block, release))
     this.#queue.change(block, worth)
+    this.#setRaised(block, 1)
+    return worth
   }
 
-  /** Makes a block worth at least what it would be if it were let go of so. Returns what it is worth then. */
-  raise(block: number, release: Release): number {
-    const use = { ...release, numReuses: this.#numReuses[block]! }
-    const worth = Math.max(this.worthOf(block), this.#policy.priorityOf(use))
-    this.setWorth(block, worth)
-    return worth
+  /** It is worth as much as `worth` says, or, where `release` is given, what it would be if it were let go of so. */
+  lower(block: BlockId, worth: number, release: Release | undefined): void {
+    const least = release === undefined ? 0 : this.#worthIf(block, release)
+    this.#queue.change(block, Math.max(worth, least))
+    this.#setRaised(block, 0)
   }
 
   /** The key of a full block lies in `words` at `keyOffset`; undefined for a block that has none. */
@@ -276,14 +294,16 @@ export class PrefixCache {
     this.#tails.rename(block, to)
     this.#numReuses[to] = this.#numReuses[block]!
     this.#numReuses[block] = 0
-    this.#queue.setPriority(to, this.#queue.priorityOf(block))
+    // One that is worth more for a time is told so by its old number: it is worth anew what its last user leaves.
+    this.#queue.setPriority(to, this.#isRaised[block] === 1 ? 0 : this.#queue.priorityOf(block))
     this.#queue.setPriority(block, 0)
+    this.#isRaised[block] = 0
   }
 
   /** Keeps blocks from being evicted, without saying that anybody came back for them; parents before children. */
   hold(blocks: readonly BlockId[]): void {
     for (const block of blocks) {
-      if (this.#queue.has(block)) this.#queue.remove(block)
+      this.#leaveQueue(block)
       this.#pool.retain({ start: block, length: 1 })
     }
   }
@@ -317,7 +337,9 @@ export class PrefixCache {
         `block ${block} is owned and its parent ${parent} is not`,
       )
     }
+    let numRaised = 0
     for (let block = 0; block < this.#pool.numBlocks; block += 1) {
+      if (this.#isRaised[block] === 1 && this.#pool.stateOf(toBlockId(block)) === 'cached') numRaised += 1
       const isEnd = this.#pool.stateOf(toBlockId(block)) === 'cached' && numChildren[block] === 0
       invariant(
         numChildren[block] === this.#tree.numChildrenOf(block),
@@ -326,6 +348,7 @@ export class PrefixCache {
       invariant(isEnd === this.#queue.has(block), `block ${block} is in the wrong place for eviction`)
       if (isEnd) numQueued += 1
     }
+    invariant(numRaised === this.#numRaised, `${this.#numRaised} blocks counted as raised, ${numRaised} are`)
     invariant(numQueued === this.#queue.size, `${this.#queue.size} blocks queued, ${numQueued} are ends`)
   }
 
@@ -357,10 +380,25 @@ export class PrefixCache {
     }
   }
 
-  #keep(block: BlockId, { step, position, retention }: Release): boolean {
-    const use = { step, position, retention, numReuses: this.#numReuses[block]! }
+  #worthIf(block: number, { step, position, retention }: Release): number {
+    return this.#policy.priorityOf({ step, position, retention, numReuses: this.#numReuses[block]! })
+  }
+
+  #setRaised(block: BlockId, isRaised: 0 | 1): void {
+    if (this.#isRaised[block] === isRaised) return
+    this.#isRaised[block] = isRaised
+    if (this.isCached(block)) this.#numRaised += isRaised === 1 ? 1 : -1
+  }
+
+  /** Before somebody uses or holds it. */
+  #leaveQueue(block: number): void {
+    if (this.#queue.has(block)) this.#queue.remove(block)
+    if (this.#isRaised[block] === 1 && this.isCached(toBlockId(block))) this.#numRaised -= 1
+  }
+
+  #keep(block: BlockId, release: Release): boolean {
     // Another user may have wished it to stay longer.
-    this.#queue.setPriority(block, Math.max(this.#queue.priorityOf(block), this.#policy.priorityOf(use)))
+    this.#queue.setPriority(block, Math.max(this.#queue.priorityOf(block), this.#worthIf(block, release)))
     const stays = this.#stay(block)
     if (stays && this.#index.has(block)) this.onCached?.(block)
     return stays
@@ -373,11 +411,13 @@ export class PrefixCache {
       return false
     }
     if (this.#tree.numChildrenOf(block) === 0) this.#queue.add(block)
+    if (this.#isRaised[block] === 1) this.#numRaised += 1
     return true
   }
 
   #evictBlock(block: BlockId): void {
     this.#queue.remove(block)
+    if (this.#isRaised[block] === 1) this.#numRaised -= 1
     this.#remove(block)
     this.#pool.evict(block)
   }
@@ -388,6 +428,7 @@ export class PrefixCache {
     this.#tails.remove(block)
     this.#unlink(block)
     this.#numReuses[block] = 0
+    this.#isRaised[block] = 0
     this.#queue.setPriority(block, 0)
   }
 

@@ -1,4 +1,4 @@
-import type { BlockId } from '../core/units.ts'
+import { toBlockId, type BlockId } from '../core/units.ts'
 import type { PrefixCache, Release } from './prefix-cache.ts'
 
 /**
@@ -15,6 +15,7 @@ export class ReleasedPath {
   readonly #worths: Float64Array
   readonly #reuses: Uint16Array
   #raised: Float64Array | undefined
+  #numRaised = 0
 
   /** `blocks`: in token order, let go of in this step. */
   constructor(
@@ -34,8 +35,9 @@ export class ReleasedPath {
     return this.#blocks.length
   }
 
-  get isRaised(): boolean {
-    return this.#raised !== undefined
+  /** Blocks that it made worth more, and that were not already, while it is raised. */
+  get numRaised(): number {
+    return this.#numRaised
   }
 
   /** Until `lower`; `retention`: as a multiple of what is usual. Nothing happens when they are raised already. */
@@ -43,8 +45,9 @@ export class ReleasedPath {
     if (this.#raised !== undefined) return
     const raised = Float64Array.from(this.#worths)
     this.#blocks.forEach((block, index) => {
-      const isSame = this.#cache.worthOf(block) === raised[index]
-      if (isSame) raised[index] = this.#cache.raise(block, this.#releaseOf(index, retention))
+      if (this.#cache.worthOf(block) !== raised[index]) return
+      if (!this.#cache.isRaised(block)) this.#numRaised += 1
+      raised[index] = this.#cache.raise(toBlockId(block), this.#releaseOf(index, retention))
     })
     this.#raised = raised
   }
@@ -54,11 +57,12 @@ export class ReleasedPath {
     const raised = this.#raised
     if (raised === undefined) return
     this.#raised = undefined
+    this.#numRaised = 0
     this.#blocks.forEach((block, index) => {
       if (this.#cache.worthOf(block) !== raised[index]) return
-      this.#cache.setWorth(block, this.#worths[index]!)
       const wasUsed = this.#cache.reusesOf(block) !== this.#reuses[index]
-      if (wasUsed) this.#cache.raise(block, this.#releaseOf(index, 1))
+      const release = wasUsed ? this.#releaseOf(index, 1) : undefined
+      this.#cache.lower(toBlockId(block), this.#worths[index]!, release)
     })
   }
 

@@ -29,3 +29,14 @@ export function tooLong(numPrompt: number, maxLength: number): string {
     `It is ${numPrompt + 1 - maxLength} tokens too long.`
   )
 }
+
+const noTokens: ReadonlySet<number> = new Set()
+
+/** `endTokenIds`: of the model. */
+export function stopTokensOf(
+  request: GenerationRequest,
+  endTokenIds: ReadonlySet<number>,
+): ReadonlySet<number> {
+  const ends = request.ignoreEos ? noTokens : endTokenIds
+  return request.stopTokenIds.length === 0 ? ends : new Set([...ends, ...request.stopTokenIds])
+}

@@ -17,6 +17,11 @@ export class Room {
     this.#headroom = headroom
   }
 
+  /** Room for everybody that runs, and one more, to grow. */
+  get numSpareBlocks(): number {
+    return Math.ceil(this.#headroom / this.#kv.blockSize) * (this.#running.length + 1)
+  }
+
   /** What came back for others behind it in the line is in nobody's way. */
   isThereFor(sequence: Sequence, hit: PrefixHit): boolean {
     if (this.#fits(sequence, hit)) return true
@@ -27,8 +32,7 @@ export class Room {
     const kv = this.#kv
     const length = sequence.tokens.length
     if (this.#running.length === 0) return kv.canStart(hit, length)
-    const mostSpareBlocks = Math.ceil(this.#headroom / kv.blockSize) * (this.#running.length + 1)
-    if (kv.canStart(hit, length, mostSpareBlocks)) return true
+    if (kv.canStart(hit, length, this.numSpareBlocks)) return true
     let numSpareBlocks = 0
     for (const other of this.#running)
       numSpareBlocks += kv.numBlocksToGrow(other.id, this.#withHeadroom(other))

@@ -16,7 +16,7 @@ import { micros, toSequenceId, type Micros, type RequestId, type SequenceId } fr
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import type { PrefixHit } from '../kvcache/prefix-cache.ts'
 import type { Transfer, TransferOutcome } from '../kvcache/transfer.ts'
-import { createKeys, tooLong, type Admission } from './admission.ts'
+import { createKeys, stopTokensOf, tooLong, type Admission } from './admission.ts'
 import type { SchedulingPolicy, Served } from './policy.ts'
 import { PlanDraft } from './plan-draft.ts'
 import { isBeingComputed } from './prefix-sharing.ts'
@@ -51,7 +51,6 @@ interface Yielded {
   readonly most?: number
 }
 
-const noTokens: ReadonlySet<number> = new Set()
 const maxYieldsPerStep = 4
 
 export class Scheduler {
@@ -133,7 +132,7 @@ export class Scheduler {
       return { kind: 'rejected', message: tooLong(numPrompt, this.#maxLength) }
     const maxLength = Math.min(this.#maxLength, numPrompt + request.maxTokens)
     const id = toSequenceId(this.#nextSequence++)
-    const sequence = new Sequence(id, request, maxLength, this.#stopTokensOf(request))
+    const sequence = new Sequence(id, request, maxLength, stopTokensOf(request, this.#endTokenIds))
     sequence.keys = createKeys(this.#kv, request, sequence.tokens)
     this.#programs?.add(sequence)
     this.#sequences.set(request.id, sequence)
@@ -307,12 +306,6 @@ export class Scheduler {
     }
   }
 
-  #stopTokensOf(request: GenerationRequest): ReadonlySet<number> {
-    const endTokenIds = request.ignoreEos ? noTokens : this.#endTokenIds
-    if (request.stopTokenIds.length === 0) return endTokenIds
-    return new Set([...endTokenIds, ...request.stopTokenIds])
-  }
-
   /** Gives every running sequence blocks for all its tokens, at the cost of those that the policy picks. */
   #growRunning(): SequenceId[] {
     const preempted: SequenceId[] = []
@@ -348,6 +341,7 @@ export class Scheduler {
     victim.numComputedTokens = 0
     victim.numPreemptions += 1
     this.#numPreemptions += 1
+    this.#programs?.wait(victim)
     this.#waiting.add(victim)
   }
 
@@ -417,6 +411,11 @@ export class Scheduler {
     if (this.#budget.limit(hit.numTokens, numTokens - hit.numTokens) === 0) return 'step-budget'
     if (!this.#budget.bearsStream(numTokens)) return 'stream-targets'
     if (!this.#room.isThereFor(sequence, hit)) return 'memory'
+    if (
+      this.#running.length > 0 &&
+      this.#programs?.holdsBack(sequence, hit, this.#room.numSpareBlocks) === true
+    )
+      return 'memory'
     const isShared = isBeingComputed(sequence, hit, this.#running, this.#kv.blockSize)
     return isShared ? 'shared-prefix' : undefined
   }
@@ -441,6 +440,7 @@ export class Scheduler {
         numTokens: tokens.length,
         maxTokens: maxLength,
         retention: request.cacheRetention ?? 1,
+        isReturning: this.#programs?.isReturning(id) ?? false,
         numPromptTokens: isNew ? numPromptTokens : undefined,
       },
       hit,
@@ -487,7 +487,7 @@ export class Scheduler {
     sequence.status = 'finished'
     this.#kv.noteTail(sequence.id, sequence.numComputedTokens)
     if (this.#programs === undefined) this.#kv.free(sequence.id)
-    else this.#programs.end(sequence, reason, this.#waitReason === 'memory')
+    else this.#programs.end(sequence, reason)
     this.#sequences.delete(sequence.request.id)
     return { sequence, tokenId, finish: reason }
   }

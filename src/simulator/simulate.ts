@@ -240,7 +240,7 @@ function toGeneration(
   at: Micros,
   { runs, startedAt }: { readonly runs: readonly Run[]; readonly startedAt: Micros },
 ): GenerationRequest {
-  const { tenant, program, serviceClass, numOutputTokens } = request
+  const { tenant, program, turn, serviceClass, deadline, numOutputTokens } = request
   return {
     ...plainTerms,
     id: toRequestId(`${index}`),
@@ -254,6 +254,8 @@ function toGeneration(
     program,
     programStartedAt: program === undefined ? undefined : startedAt,
     serviceClass,
+    deadline: deadline === undefined ? undefined : micros(startedAt + deadline.after),
+    stagesLeft: deadline === undefined ? undefined : deadline.numTurns - 1 - turn,
     arrivedAt: at,
   }
 }

@@ -33,6 +33,14 @@ export interface WorkloadRequest {
   /** Of a sub-agent's first turn: it is sent after this turn of another program has ended. */
   readonly after?: TurnReference
   readonly serviceClass: ServiceClass
+  /** Of the whole program, the same for each of its turns. */
+  readonly deadline?: Deadline
+}
+
+/** A workflow that should be done some time after its first request. */
+export interface Deadline {
+  readonly after: Micros
+  readonly numTurns: number
 }
 
 export interface TurnReference {

@@ -1,4 +1,4 @@
-import type { ServiceClass } from '../../workload/workload.ts'
+import type { Deadline, ServiceClass } from '../../workload/workload.ts'
 
 /** Token ids where the server takes them, else text of about as many tokens. */
 export type Prompt =
@@ -14,6 +14,7 @@ export interface Ask {
   readonly tenant: string
   readonly program: string | undefined
   readonly serviceClass: ServiceClass
+  readonly deadline: Deadline | undefined
   /** The answer's token ids, where the server can tell them. */
   readonly wantsTokenIds: boolean
 }

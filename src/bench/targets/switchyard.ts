@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Deadline } from '../../workload/workload.ts'
 import type { TargetAdapter } from './adapter.ts'
 import { completionBody, openAi } from './openai.ts'
 
@@ -14,6 +15,7 @@ export const switchyard: TargetAdapter = {
     ...completionBody(ask),
     ignore_eos: true,
     ...(ask.wantsTokenIds ? { return_token_ids: true } : {}),
+    ...(ask.deadline === undefined ? {} : { metadata: deadlineFields(ask.deadline) }),
     ...(ask.serviceClass === 'default' ? {} : { service_tier: ask.serviceClass }),
   }),
   headers: ({ tenant, program }) => ({
@@ -26,3 +28,8 @@ export const switchyard: TargetAdapter = {
     kvUsage: ['vllm:kv_cache_usage_perc'],
   },
 }
+
+const deadlineFields = ({ after, numTurns }: Deadline): object => ({
+  deadline_ms: Math.round(after / 1000),
+  num_stages: numTurns,
+})

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { micros } from '../../core/units.ts'
 import type { Ask } from './adapter.ts'
 import { adapters } from './index.ts'
 import { llamaServer } from './llama-server.ts'
@@ -15,6 +16,7 @@ const ask: Ask = {
   tenant: 'some one',
   program: 'agent-1',
   serviceClass: 'flex',
+  deadline: undefined,
   wantsTokenIds: true,
 }
 
@@ -55,6 +57,10 @@ describe('the adapters of servers', () => {
       'x-session-id': 'agent-1',
     })
     expect(openAi.headers(ask)).toEqual({})
+    const deadline = { after: micros(2_500_000), numTurns: 3 }
+    expect(switchyard.body({ ...ask, deadline })).toMatchObject({
+      metadata: { deadline_ms: 2500, num_stages: 3 },
+    })
   })
 
   it('read cached tokens wherever a server puts them', () => {

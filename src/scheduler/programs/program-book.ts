@@ -1,6 +1,7 @@
 import type { FinishReason } from '../../core/request.ts'
 import { micros, type Micros, type RequestId, type SequenceId } from '../../core/units.ts'
 import type { KvCacheManager } from '../../kvcache/kv-cache-manager.ts'
+import type { PrefixHit } from '../../kvcache/prefix-cache.ts'
 import type { ReleasedPath } from '../../kvcache/released-path.ts'
 import type { Sequence, SequenceView } from '../sequence.ts'
 import type { StepWork } from '../step-work.ts'
@@ -8,8 +9,10 @@ import { PrefillPace } from './pace.ts'
 import { PauseModel } from './pause-model.ts'
 import { ProgramFinder } from './program-finder.ts'
 
-/** A program between two of its turns. */
+/** A program between two of its turns, or that has come back and waits. */
 interface Paused {
+  readonly tenant: string
+  readonly startedAt: Micros
   readonly requestId: RequestId
   readonly since: Micros
   readonly numTokens: number
@@ -25,6 +28,8 @@ const pausedRetention = 16
 const mostPaused = 1024
 /** Who has not come back by then is taken for ended. */
 const endless = 600_000_000
+/** Nobody is held back for longer. */
+const longestHold = 30_000_000
 const endlessGap = micros(Infinity)
 
 /**
@@ -43,11 +48,14 @@ export class ProgramBook {
   /** What the tools of turns under way are called, as far as anybody said. */
   readonly #tools = new Map<RequestId, string>()
   /** Of programs that have come back, and wait. */
-  readonly #returning = new Map<SequenceId, ReleasedPath>()
+  readonly #returning = new Map<SequenceId, Paused>()
+  readonly #waiting = new Map<SequenceId, string>()
+  /** Sequences that wait, by tenant. */
+  readonly #numWaiting = new Map<string, number>()
+  #held: { readonly id: SequenceId; readonly since: Micros } | undefined
   /** When `begin` has something to do. */
   #nextEnd = Infinity
   #now: Micros = micros(0)
-  #isShort = false
 
   constructor(kv: KvCacheManager) {
     this.#kv = kv
@@ -67,6 +75,7 @@ export class ProgramBook {
       const found = this.#finder.find(tenant, keys, promptTokens.length)
       if (found !== undefined) sequence.request = { ...request, ...found }
     }
+    this.wait(sequence)
     const name = nameOf(tenant, sequence.request.program)
     if (name === undefined) return
     this.#numLive.set(name, (this.#numLive.get(name) ?? 0) + 1)
@@ -75,17 +84,41 @@ export class ProgramBook {
     this.#paused.delete(name)
     const gap = micros(Math.max(0, request.arrivedAt - paused.since))
     this.#pauses.observe({ tool: paused.tool, program: name }, gap)
-    if (paused.path === undefined) return
-    paused.path.raise(pausedRetention)
-    this.#returning.set(sequence.id, paused.path)
+    paused.path?.raise(pausedRetention)
+    this.#returning.set(sequence.id, paused)
+  }
+
+  /** It waits, and is a later turn of its program. */
+  isReturning(id: SequenceId): boolean {
+    return this.#returning.has(id)
+  }
+
+  /** It lost its place. */
+  wait({ id, request: { tenant } }: SequenceView): void {
+    this.#waiting.set(id, tenant)
+    this.#numWaiting.set(tenant, (this.#numWaiting.get(tenant) ?? 0) + 1)
+  }
+
+  /**
+   * Whether the first in line should rather wait than push out what programs of its tenant need that began before it and
+   * pause, while somebody runs: else one more would compute its history again, and all of them later. It delays nobody
+   * but its own tenant, and ends with the pauses.
+   */
+  holdsBack(sequence: SequenceView, hit: PrefixHit, numSpareBlocks: number): boolean {
+    if (this.#isInTheWay(sequence, hit, numSpareBlocks)) {
+      if (this.#held?.id !== sequence.id) this.#held = { id: sequence.id, since: this.#now }
+      return this.#now - this.#held.since < longestHold
+    }
+    return false
   }
 
   /** It runs: its blocks are in use. */
   admit({ id }: SequenceView): void {
-    const path = this.#returning.get(id)
-    if (path === undefined) return
+    this.#stopWaiting(id)
+    const paused = this.#returning.get(id)
+    if (paused === undefined) return
     this.#returning.delete(id)
-    path.lower()
+    paused.path?.lower()
   }
 
   /** The turn ends, or has just ended, in a call of this tool: says more about the pause than that there is one. */
@@ -101,9 +134,8 @@ export class ProgramBook {
   }
 
   /** A sequence ends, and gives back its blocks. */
-  end(sequence: SequenceView, reason: FinishReason, isShort: boolean): void {
+  end(sequence: SequenceView, reason: FinishReason): void {
     const { id, request } = sequence
-    this.#isShort = isShort
     this.admit(sequence)
     const isOver = reason === 'stop' || reason === 'length'
     const program = isOver ? this.#finder.note(sequence) : request.program
@@ -121,7 +153,14 @@ export class ProgramBook {
     this.#paused.get(name)?.path?.lower()
     this.#paused.delete(name)
     const numTokens = sequence.tokens.length
-    const paused = { requestId: request.id, since: this.#now, numTokens, path, tool, until: 0 }
+    const startedAt = startOf(sequence)
+    const paused = {
+      tenant: request.tenant,
+      startedAt,
+      requestId: request.id,
+      since: this.#now,
+      ...{ numTokens, path, tool, until: 0 },
+    }
     this.#paused.set(name, paused)
     this.#keep(name, paused)
     if (this.#paused.size > mostPaused) this.#forget(this.#paused.keys().next().value!)
@@ -145,15 +184,40 @@ export class ProgramBook {
     this.#pace.observe(work, stepMicros)
   }
 
+  #isInTheWay(sequence: SequenceView, hit: PrefixHit, numSpareBlocks: number): boolean {
+    const kv = this.#kv
+    const { numRaisedBlocks } = kv
+    const { id, request, tokens, firstScheduledAt } = sequence
+    if (numRaisedBlocks === 0 || this.#numWaiting.size > 1) return false
+    if (firstScheduledAt !== undefined || this.#returning.has(id)) return false
+    if (kv.canStart(hit, tokens.length, numSpareBlocks + numRaisedBlocks)) return false
+    const startedAt = startOf(sequence)
+    let numKept = 0
+    for (const paused of [...this.#paused.values(), ...this.#returning.values()]) {
+      if (paused.tenant !== request.tenant || paused.startedAt >= startedAt) continue
+      numKept += paused.path?.numRaised ?? 0
+    }
+    return !kv.canStart(hit, tokens.length, numSpareBlocks + Math.min(numKept, numRaisedBlocks))
+  }
+
+  #stopWaiting(id: SequenceId): void {
+    const tenant = this.#waiting.get(id)
+    if (tenant === undefined) return
+    this.#waiting.delete(id)
+    const numLeft = this.#numWaiting.get(tenant)! - 1
+    if (numLeft === 0) this.#numWaiting.delete(tenant)
+    else this.#numWaiting.set(tenant, numLeft)
+  }
+
   /** As long as the model says that it pays. */
   #keep(name: string, paused: Paused): void {
     const { path, numTokens, since, tool } = paused
     const recompute = this.#pace.predict(numTokens)
     if (path === undefined || recompute === undefined) return
     const reload = this.#kv.swapper?.reloadMicros(path.numBlocks) ?? Infinity
-    // While memory is short, holding a share of it holds back that share of the machine.
+    // Where the pool is full, holding a share of it holds back that share of the machine.
     const share = path.numBlocks / this.#kv.numBlocks
-    const keepPerMicro = share * (this.#isShort ? 1 : this.#kv.usage)
+    const keepPerMicro = share * (1 - this.#kv.numFreeBlocks / this.#kv.numBlocks)
     const restore = Math.min(recompute, reload)
     paused.until = since + this.#pauses.timeToLive({ tool, program: name }, { keepPerMicro, restore })
     this.#nextEnd = Math.min(this.#nextEnd, Math.max(paused.until, since + 1))
@@ -177,6 +241,9 @@ export class ProgramBook {
     return numLeft === 0
   }
 }
+
+/** Of its program; of a request that stands alone, its own. */
+const startOf = ({ request }: SequenceView): Micros => request.programStartedAt ?? request.arrivedAt
 
 /** Of a tenant's program; undefined for a request that stands alone. */
 function nameOf(tenant: string, program: string | undefined): string | undefined {
