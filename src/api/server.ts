@@ -33,6 +33,7 @@ import { files } from './routes/files.ts'
 import { health } from './routes/health.ts'
 import { metrics } from './routes/metrics.ts'
 import { models } from './routes/models.ts'
+import { openapi } from './routes/openapi.ts'
 import { rerank } from './routes/rerank.ts'
 import { timeline } from './routes/timeline.ts'
 import { tokenize } from './routes/tokenize.ts'
@@ -65,6 +66,8 @@ export interface ApiServer {
   /** From now on these keys open it. A server that began without keys stays open. */
   replaceKeys(keys: readonly ApiKey[]): void
   readonly batches: BatchService
+  /** Method and path of every route, such as `GET /v1/files/:id`. */
+  routes(): readonly string[]
   /** New generations get 503; resolves when those under way have ended. */
   drain(): Promise<void>
   close(): Promise<void>
@@ -80,6 +83,7 @@ const routes = [
   health,
   files,
   batches,
+  openapi,
   version,
   metrics,
   debugKv,
@@ -145,12 +149,17 @@ export function createServer(deps: ServerDeps): ApiServer {
   app.setErrorHandler((error, _request, reply) => sendError(reply, error))
   app.setNotFoundHandler((request, reply) => sendError(reply, notFound(app, request.method, request.url)))
 
+  const served: string[] = []
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const each of [method].flat()) if (each !== 'HEAD') served.push(`${each} ${url}`)
+  })
   for (const addRoute of routes) addRoute(app, context)
 
   return {
     app,
     replaceKeys: (keys) => context.keys.replace(keys),
     batches: context.batches,
+    routes: () => served,
     drain: async () => {
       context.isDraining = true
       // Their lines run again with the next start: nobody waits for them.

@@ -5,7 +5,7 @@ import { parseBody } from '../errors.ts'
 import { checkTokens } from '../generation.ts'
 import { listOf } from '../schemas/sampling.ts'
 
-const detokenizeRequest = z.object({ tokens: listOf(z.number().int().nonnegative()) })
+export const detokenizeRequest = z.object({ tokens: listOf(z.number().int().nonnegative()) })
 
 export function detokenize(app: FastifyInstance, context: ApiContext): void {
   app.post('/detokenize', (request) => {

@@ -9,7 +9,7 @@ import { termFields } from '../schemas/terms.ts'
 
 const tokenIds = listOf(z.number().int().nonnegative(), { min: 1 })
 
-const embeddingRequest = z.object({
+export const embeddingRequest = z.object({
   ...termFields,
   model: optional(z.string()),
   input: z.union(

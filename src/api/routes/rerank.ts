@@ -18,7 +18,7 @@ const document = z.union(
   'expected a string or {text}',
 )
 
-const rerankRequest = z.object({
+export const rerankRequest = z.object({
   ...termFields,
   model: optional(z.string()),
   query: z.string(),
@@ -32,7 +32,12 @@ const texts = z.union(
   'expected a string or a list of strings',
 )
 
-const scoreRequest = z.object({ ...termFields, model: optional(z.string()), text_1: texts, text_2: texts })
+export const scoreRequest = z.object({
+  ...termFields,
+  model: optional(z.string()),
+  text_1: texts,
+  text_2: texts,
+})
 
 export function rerank(app: FastifyInstance, context: ApiContext): void {
   for (const path of ['/v1/rerank', '/rerank']) {

@@ -9,7 +9,7 @@ import { chatRequest } from '../schemas/chat.ts'
 import { optional } from '../schemas/sampling.ts'
 
 /** vLLM's fields (`prompt`, `messages`, `tokens`) and llama-server's (`content`). */
-const tokenizeRequest = chatRequest.partial().extend({
+export const tokenizeRequest = chatRequest.partial().extend({
   prompt: optional(z.string()),
   content: optional(z.string()),
   add_special_tokens: optional(z.boolean()),

@@ -7,13 +7,18 @@ import type { SamplingParams } from '../../core/sampling-params.ts'
 export const optional = <T extends z.ZodType>(schema: T) =>
   schema.nullish().transform((value) => value ?? undefined)
 
+/** What the elements of a `listOf` are, by the array it reads: its own type says nothing of them. */
+export const listElements = new WeakMap<z.core.$ZodType, z.ZodType>()
+
 /** An array read up to its first wrong element: a long wrong list costs no more than a right one. */
 export function listOf<T extends z.ZodType>(
   element: T,
   { min = 0, max = Infinity }: { readonly min?: number; readonly max?: number } = {},
 ) {
-  const items = z.array(z.unknown()).min(min)
-  return (max === Infinity ? items : items.max(max)).transform((values, context): z.output<T>[] => {
+  const least = z.array(z.unknown()).min(min)
+  const items = max === Infinity ? least : least.max(max)
+  listElements.set(items, element)
+  return items.transform((values, context): z.output<T>[] => {
     const read: z.output<T>[] = []
     for (const [index, value] of values.entries()) {
       const result = element.safeParse(value)

@@ -55,7 +55,7 @@ function addGeneration(app: FastifyInstance, context: ApiContext, store: Respons
   })
 }
 
-const listQuery = z.object({
+export const inputItemsQuery = z.object({
   limit: z.coerce.number().int().min(1).max(100).default(20),
   order: z.enum(['asc', 'desc']).default('desc'),
   after: z.string().optional(),
@@ -75,7 +75,7 @@ function addStored(app: FastifyInstance, context: ApiContext, store: ResponseSto
   })
 
   app.get<{ Params: { id: string } }>('/v1/responses/:id/input_items', async (request) => {
-    const { limit, order, after } = parseBody(listQuery, request.query)
+    const { limit, order, after } = parseBody(inputItemsQuery, request.query)
     const { input } = find(store, request.params.id, tenantOf(context, request))
     const ordered = order === 'asc' ? input : input.toReversed()
     const start = after === undefined ? 0 : ordered.findIndex(({ id }) => id === after) + 1
