@@ -1,5 +1,5 @@
 /** Every failure as the error object of its surface, which is OpenAI's unless the path says otherwise. */
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import { errorTable, ServingError, type ErrorCode } from '../core/errors.ts'
 import { microsToSeconds } from '../core/units.ts'
@@ -38,11 +38,15 @@ export function sendError(reply: FastifyReply, error: unknown): FastifyReply {
   return reply.code(errorTable[known.code].status).send(bodyOf(known, reply))
 }
 
+/** Every client of Anthropic's API says which version of it is meant. */
+export const isAnthropic = ({ headers }: Pick<FastifyRequest, 'headers'>): boolean =>
+  headers['anthropic-version'] !== undefined
+
 /** By the path, so that the shape is right also where no route was reached. */
 function bodyOf(error: ServingError, { request }: FastifyReply): unknown {
   const { url, id } = request
   if (url.startsWith('/api/')) return ollamaErrorBody(error)
-  if (url.startsWith('/v1/messages')) return anthropicErrorBody(error, id)
+  if (url.startsWith('/v1/messages') || isAnthropic(request)) return anthropicErrorBody(error, id)
   return errorBody(error.code, error.message, error.param)
 }
 

@@ -15,6 +15,8 @@ export interface BundledServer {
   readonly engine: InProcessClient
   /** `http://127.0.0.1:PORT` */
   readonly url: string
+  /** Resolves when no sequence runs. */
+  isIdle(): Promise<void>
   close(): Promise<void>
 }
 
@@ -75,6 +77,15 @@ export async function startBundledServer(
     api,
     engine,
     url,
+    isIdle: () =>
+      new Promise((resolve) => {
+        const stop = engine.onStep((stats) => {
+          if (stats.numRunning > 0) return
+          stop()
+          resolve()
+        })
+        if (engine.stats?.numRunning === 0) resolve()
+      }),
     async close() {
       await api.close()
       await engine.close()

@@ -121,6 +121,31 @@ describe("Anthropic's client", () => {
     expect(second.usage.input_tokens).toBe(1)
   })
 
+  it('gets JSON of the schema that it asks for', async () => {
+    const schema = {
+      type: 'object',
+      properties: { age: { type: 'integer', minimum: 40 }, name: { enum: ['Ada', 'Bob'] } },
+      required: ['age', 'name'],
+      additionalProperties: false,
+    }
+    const output_config = { format: { type: 'json_schema' as const, schema } }
+    const { content } = await client.messages.create({ ...base, messages: [repeat], output_config })
+    const { age, name } = JSON.parse((content[0] as Anthropic.TextBlock).text) as {
+      age: number
+      name: string
+    }
+    expect(age).toBeGreaterThanOrEqual(40)
+    expect(['Ada', 'Bob']).toContain(name)
+  })
+
+  it('lists the models in its own form', async () => {
+    const models: Anthropic.ModelInfo[] = []
+    for await (const model of client.models.list()) models.push(model)
+    expect(models).toMatchObject([{ type: 'model', id: bundledName, created_at: expect.any(String) }])
+    expect(await client.models.retrieve(bundledName)).toMatchObject({ display_name: bundledName })
+    await expect(client.models.retrieve('other')).rejects.toMatchObject({ error: { type: 'error' } })
+  })
+
   it("gets errors in Anthropic's shape, as the classes it has for them", async () => {
     const asked = client.messages.create({ ...base, max_tokens: 0, messages: [repeat] })
     await expect(asked).rejects.toMatchObject({
@@ -153,14 +178,7 @@ describe("Anthropic's client", () => {
     })
     stream.once('text', () => stream.abort())
     await expect(stream.finalMessage()).rejects.toThrow(Anthropic.APIUserAbortError)
-    await new Promise<void>((resolve) => {
-      const stop = server.engine.onStep(({ numRunning }) => {
-        if (numRunning > 0) return
-        stop()
-        resolve()
-      })
-      if (server.engine.stats?.numRunning === 0) resolve()
-    })
+    await server.isIdle()
   })
 })
 

@@ -1,23 +1,30 @@
 /** Answers as Ollama writes them: one JSON object a line, the last one with counts and durations in nanoseconds. */
 import { partsOf, type OutputEvent, type OutputPart } from '../../../text/output/events.ts'
+import type { Tokenizer } from '../../../text/tokenizer.ts'
 import type { AnswerFormat, AnswerTotals } from '../../answer-format.ts'
-import type { GenerationResult } from '../../generation.ts'
+import type { GenerationResult, TokenDetail } from '../../generation.ts'
+import { chatLogprobs } from '../../logprobs.ts'
 import { ollamaErrorBody } from './error-body.ts'
 
 export interface OllamaFormatOptions {
   readonly model: string
   /** Where an answer's text goes: `message` of a chat, `response` of /api/generate. */
   readonly kind: 'chat' | 'generate'
+  readonly tokenizer: Tokenizer
 }
 
 export const ndjson = 'application/x-ndjson'
 const line = (value: unknown) => `${JSON.stringify(value)}\n`
 
-export function ollamaFormat({ model, kind }: OllamaFormatOptions): AnswerFormat {
+export function ollamaFormat({ model, kind, tokenizer }: OllamaFormatOptions): AnswerFormat {
   const envelope = () => ({ model, created_at: new Date().toISOString() })
   const saying = (parts: readonly OutputPart[]) =>
     kind === 'chat' ? { message: messageOf(parts) } : responseOf(parts)
   const calls = new WholeCalls()
+  const logprobsOf = (details: readonly TokenDetail[]) => {
+    const { content } = chatLogprobs(tokenizer, details)
+    return content.length === 0 ? undefined : { logprobs: content }
+  }
   const end = ({ usage, results }: AnswerTotals) => ({
     done: true,
     done_reason: results[0]?.reason === 'length' ? 'length' : 'stop',
@@ -25,13 +32,19 @@ export function ollamaFormat({ model, kind }: OllamaFormatOptions): AnswerFormat
   })
   return {
     contentType: ndjson,
-    body: ([choice], totals) => ({ ...envelope(), ...saying(partsOf(choice?.events ?? [])), ...end(totals) }),
+    body: ([choice], totals) => ({
+      ...envelope(),
+      ...saying(partsOf(choice?.events ?? [])),
+      ...logprobsOf(choice?.details ?? []),
+      ...end(totals),
+    }),
     opening: () => '',
-    delta: ({ events }) =>
-      events
-        .flatMap((event) => calls.take(event) ?? [])
-        .map((part) => line({ ...envelope(), ...saying([part]), done: false }))
-        .join(''),
+    delta: ({ events, details }) => {
+      const parts = events.flatMap((event) => calls.take(event) ?? [])
+      const known = logprobsOf(details)
+      if (parts.length === 0 && known === undefined) return ''
+      return line({ ...envelope(), ...saying(parts), ...known, done: false })
+    },
     closing: () => '',
     finish: (totals) => line({ ...envelope(), ...saying([]), ...end(totals) }),
     failure: (error) => line(ollamaErrorBody(error)),

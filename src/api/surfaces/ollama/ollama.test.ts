@@ -1,4 +1,4 @@
-import { Ollama } from 'ollama'
+import { Ollama, type Message } from 'ollama'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   bundledName,
@@ -113,5 +113,65 @@ describe("Ollama's client", () => {
       404,
       { error: 'There is nothing at /api/pull.' },
     ])
+  })
+
+  it('calls a tool, is given its result, and answers with it, whole and streamed', async () => {
+    const tools = [
+      {
+        type: 'function',
+        function: {
+          name: 'get_weather',
+          description: 'Get the weather of a city.',
+          parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
+        },
+      },
+    ]
+    const asked: Message[] = [{ role: 'user', content: 'What is the weather in Oslo?' }]
+    const ask = { model, options, tools, messages: asked }
+    const { message } = await client.chat(ask)
+    expect(message.tool_calls).toMatchObject([
+      { function: { name: 'get_weather', arguments: { city: 'Oslo' } } },
+    ])
+    const calls: unknown[] = []
+    for await (const part of await client.chat({ ...ask, stream: true }))
+      calls.push(...(part.message.tool_calls ?? []))
+    expect(calls).toMatchObject([{ function: { name: 'get_weather', arguments: { city: 'Oslo' } } }])
+    const result = { role: 'tool', tool_name: 'get_weather', content: '{"temperature": 17, "sky": "rain"}' }
+    const answer = await client.chat({ ...ask, messages: [...asked, message, result] })
+    expect(answer.message.content).toContain('17')
+  })
+
+  it('gets JSON of the schema that it asks for', async () => {
+    const format = {
+      type: 'object',
+      properties: { age: { type: 'integer', minimum: 40 }, name: { enum: ['Ada', 'Bob'] } },
+      required: ['age', 'name'],
+      additionalProperties: false,
+    }
+    const { message } = await client.chat({
+      model,
+      messages,
+      options: { ...options, num_predict: 80 },
+      format,
+    })
+    const { age, name } = JSON.parse(message.content) as { age: number; name: string }
+    expect(age).toBeGreaterThanOrEqual(40)
+    expect(['Ada', 'Bob']).toContain(name)
+  })
+
+  it('is told the probabilities of tokens', async () => {
+    const { logprobs } = await client.chat({ model, messages, options, logprobs: true, top_logprobs: 2 })
+    expect(logprobs?.map(({ token }) => token).join('')).toContain('plum K7-42 lantern')
+    expect(logprobs?.[0]?.top_logprobs).toHaveLength(2)
+  })
+
+  it('ends the sequence when it aborts a stream', async () => {
+    const prompt = 'Tell me a long story about Otto the old crane.'
+    const stream = await client.generate({ model, prompt, stream: true })
+    const read = async () => {
+      for await (const _ of stream) stream.abort()
+    }
+    await expect(read()).rejects.toThrow()
+    await server.isIdle()
   })
 })

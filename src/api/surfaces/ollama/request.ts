@@ -37,8 +37,18 @@ function sharedFields(body: OllamaChat | OllamaGenerate): Partial<ChatRequest> {
     ...samplingOf(body.options),
     ...(body.logprobs !== undefined && { logprobs: body.logprobs }),
     ...(body.top_logprobs !== undefined && { top_logprobs: body.top_logprobs }),
+    ...(body.format !== undefined && body.format !== '' && { response_format: formatOf(body.format) }),
     ...(body.think !== undefined && { chat_template_kwargs: thinkingOf(body.think) }),
   }
+}
+
+function formatOf(format: 'json' | Record<string, unknown>): ChatRequest['response_format'] {
+  return format === 'json'
+    ? { type: 'json_object', schema: undefined }
+    : {
+        type: 'json_schema',
+        json_schema: { name: 'output', schema: format, strict: true, description: undefined },
+      }
 }
 
 function samplingOf(options: Partial<OllamaOptions> = {}): Partial<ChatRequest> {

@@ -15,7 +15,7 @@ export function ollamaGeneration(app: FastifyInstance, context: ApiContext): voi
     const given = parseBody(chatBody, request.body)
     const body = chatRequestOf(given)
     if (body.messages.length === 0) return loaded(context, reply, { given, body, kind: 'chat' })
-    const format = ollamaFormat({ model: given.model, kind: 'chat' })
+    const format = ollamaFormat({ tokenizer: context.tokenizer, model: given.model, kind: 'chat' })
     return answerChat(context, { request, reply, arrivedAt, body }, () => format)
   })
 
@@ -25,7 +25,7 @@ export function ollamaGeneration(app: FastifyInstance, context: ApiContext): voi
     const body = generateRequestOf(given)
     const prompt = given.prompt ?? ''
     if (prompt === '') return loaded(context, reply, { given, body, kind: 'generate' })
-    const format = ollamaFormat({ model: given.model, kind: 'generate' })
+    const format = ollamaFormat({ tokenizer: context.tokenizer, model: given.model, kind: 'generate' })
     const exchange = { request, reply, arrivedAt, body }
     if (given.raw !== true) return answerChat(context, exchange, () => format)
     const promptOf = () => ({

@@ -158,6 +158,32 @@ describe("OpenAI's client", () => {
     expect(second.output_text).toContain('17')
   })
 
+  it('gets JSON of the schema that it asks for, whole and streamed', async () => {
+    const schema = {
+      type: 'object',
+      properties: { age: { type: 'integer', minimum: 40 }, name: { enum: ['Ada', 'Bob'] } },
+      required: ['age', 'name'],
+      additionalProperties: false,
+    }
+    const text = { format: { type: 'json_schema' as const, name: 'person', schema, strict: true } }
+    const ask = { ...base, input: 'Reply in JSON with name and age: Ada, 36', text }
+    for (const response of [
+      await client.responses.create(ask),
+      await client.responses.stream(ask).finalResponse(),
+    ]) {
+      const { age, name } = JSON.parse(response.output_text) as { age: number; name: string }
+      expect(age).toBeGreaterThanOrEqual(40)
+      expect(['Ada', 'Bob']).toContain(name)
+    }
+  })
+
+  it('ends the sequence when it aborts a stream', async () => {
+    const input = 'Tell me a long story about Otto the old crane.'
+    const stream = await client.responses.create({ ...base, max_output_tokens: 1500, input, stream: true })
+    for await (const event of stream) if (event.type === 'response.output_text.delta') break
+    await server.isIdle()
+  })
+
   it('counts the tokens that a response then has', async () => {
     const prompt = {
       model: bundledName,
