@@ -32,6 +32,9 @@ type OtherSettings =
   | 'force'
   | 'json'
   | 'html'
+  | 'goalTtftMs'
+  | 'goalTbtMs'
+  | 'goalE2eMs'
 
 /** Exit status of a run whose figures nobody should believe. */
 const clientWasSlow = 3

@@ -21,7 +21,14 @@ import { readPlanLog } from './plan-log-file.ts'
 import { flagsWithModel, loadModel } from './serve.ts'
 import { startServer } from './start-server.ts'
 
-const { 'record-plans': _recordPlans, record: _record, port: _port, host: _host, ...served } = settings
+const {
+  profile: _profile,
+  'record-plans': _recordPlans,
+  record: _record,
+  port: _port,
+  host: _host,
+  ...served
+} = settings
 
 const options = {
   out: setting(text, {
@@ -75,6 +82,7 @@ async function load(
     ...values,
     recordPlans,
     record: undefined,
+    profile: undefined,
     host: '127.0.0.1',
     port: 0,
     logLevel: 'warn',

@@ -16,7 +16,7 @@ describe('switchyard', () => {
       expect(stdout).toContain(`  ${verb}`)
   })
 
-  it.each(['serve', 'chat', 'bench', 'report', 'setup'])(
+  it.each(['serve', 'chat', 'bench', 'report', 'profile', 'setup'])(
     'has help for %s, by flag and by verb',
     async (verb) => {
       const [byFlag, byVerb] = await Promise.all([run([verb, '--help']), run(['help', verb])])

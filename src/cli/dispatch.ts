@@ -46,6 +46,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'Look for settings that serve a workload better, by simulating it',
     load: async () => (await import('./tune.ts')).tune,
   },
+  profile: {
+    summary: "Find where the time of an engine's steps goes",
+    load: async () => (await import('./profile.ts')).profile,
+  },
   replay: {
     summary: 'Plan a recorded run again, and say why a step was planned as it was',
     load: async () => (await import('./replay.ts')).replay,

@@ -1,10 +1,7 @@
 /** From what follows `--latency` to a latency model, and to what an engine on that machine would be. */
 import { existsSync } from 'node:fs'
-import { basename } from 'node:path'
 import { didYouMean } from '../config/suggest.ts'
 import { ServingError } from '../core/errors.ts'
-import { openGguf, type GgufTensor } from '../model/gguf-reader.ts'
-import { checkModel } from '../model/model-spec.ts'
 import { deviceNames, devices, type DeviceName } from '../simulator/latency/devices.ts'
 import type { LatencyModel } from '../simulator/latency/latency-model.ts'
 import { measured } from '../simulator/latency/measured.ts'
@@ -17,6 +14,7 @@ import {
   type ModelCosts,
 } from '../simulator/latency/roofline.ts'
 import { readLatencyFile } from './latency-file.ts'
+import { costsOfFile } from './model-costs.ts'
 
 export interface LatencySource {
   readonly latency: LatencyModel
@@ -85,35 +83,6 @@ function modelCosts(name: string | undefined): ModelCosts {
   return refuse(
     `model ${name} is no file and none of ${modelNames.join(', ')}.${didYouMean(name, modelNames)}`,
   )
-}
-
-/** Matrices count as their file has them; tables that are only looked up do not. */
-function costsOfFile(path: string): ModelCosts {
-  const gguf = openGguf(path)
-  try {
-    const { hyperparameters: h, tensors } = checkModel(gguf)
-    const matrices = [...tensors.values()].filter(({ shape }) => shape.length > 1)
-    const head = tensors.get('output.weight') ?? tensors.get('token_embd.weight')
-    const layers = matrices.filter(({ name }) => name.startsWith('blk.'))
-    return {
-      name: basename(path).replace(/\.gguf$/i, ''),
-      layerParameters: sum(layers, numElements),
-      layerBytes: sum(layers, ({ numBytes }) => numBytes),
-      headParameters: head === undefined ? 0 : numElements(head),
-      headBytes: head?.numBytes ?? 0,
-      attentionWidth: h.numLayers * h.numHeads * h.headDim,
-      kvBytesPerToken: 2 * 2 * h.numLayers * h.numKvHeads * h.headDim,
-      contextLength: h.contextLength,
-    }
-  } finally {
-    gguf.close()
-  }
-}
-
-const numElements = ({ shape }: GgufTensor): number => shape.reduce((product, size) => product * size, 1)
-
-function sum(tensors: readonly GgufTensor[], of: (tensor: GgufTensor) => number): number {
-  return tensors.reduce((total, tensor) => total + of(tensor), 0)
 }
 
 function parsePairs(text: string): Map<string, string> {

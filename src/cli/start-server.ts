@@ -173,6 +173,7 @@ function engineOptions(config: Config): EngineOptions {
     },
     eviction: config.prefixCache ? config.kvEviction : undefined,
     recordPlans: config.recordPlans,
+    profile: config.profile,
     tiers: {
       hostBytes: config.kvHost,
       diskBytes: config.kvDisk,

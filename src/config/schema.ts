@@ -284,6 +284,14 @@ export const settings = {
       'Write every step to this new file, for "switchyard replay": what the scheduler was told, what it planned, ' +
       'how long that took. Tokens are replaced by salted hashes.',
   }),
+  profile: optionalSetting(text, {
+    group: 'Server',
+    placeholder: 'FILE',
+    defaultText: 'none is written',
+    about:
+      "Write where each step's time goes to this new file, a timeline for ui.perfetto.dev; " +
+      '"switchyard profile --trace FILE" sums it up. See docs/profile.md.',
+  }),
   'max-timelines': setting(integer(0), {
     group: 'Server',
     default: 1000,

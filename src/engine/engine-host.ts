@@ -1,16 +1,18 @@
 /** One loaded engine, whoever carries its messages: executor, memory, scheduler, and the step loop over them. */
-import { createExecutor } from '../executor/create-executor.ts'
+import { createExecutor, type CreatedExecutor } from '../executor/create-executor.ts'
 import type { Executor } from '../executor/executor.ts'
 import { reserveFileSpace } from '../ggml/file-space.ts'
 import type { SwapperConfig } from '../kvcache/block-swapper.ts'
 import { evictionPolicies } from '../kvcache/eviction/index.ts'
 import { GrammarEngine } from '../grammar/grammar-engine.ts'
 import { KvCacheManager, type KvCacheSize, type PrefixCacheConfig } from '../kvcache/kv-cache-manager.ts'
+import { StepProfiler } from '../profile/step-profiler.ts'
 import { createScheduler, type PlanningOptions } from '../scheduler/create-scheduler.ts'
 import { planLogFormat, type LoggedTiers } from '../simulator/replay/plan-log.ts'
 import type { TierEnvironment } from '../tiers/open-tiers.ts'
 import type { EngineOptions } from './engine-options.ts'
 import { grammarVocabulary } from './grammar-vocabulary.ts'
+import { openNewFile } from './new-file.ts'
 import { PlanFile } from './plan-file.ts'
 import type { EngineInfo, FromEngine } from './protocol.ts'
 import { StepLoop } from './step-loop.ts'
@@ -32,7 +34,9 @@ export async function loadEngine(
   wrapFile?: TierEnvironment['wrapFile'],
 ): Promise<EngineHost> {
   const onProgress = (progress: number): void => send({ type: 'loading', progress })
-  const { executor, info } = await createExecutor(options.executor, onProgress)
+  const { executor, info } = await createExecutor(executorOptions(options), onProgress)
+  const profiler =
+    options.profile === undefined ? undefined : openProfile(options.profile, options, { executor, info })
   const swapping = await openSwapping(options, executor, wrapFile)
   const kv = new KvCacheManager(executor.model, prefixCacheOf(options, swapping))
   const planning = planningOf(options, executor)
@@ -44,17 +48,46 @@ export async function loadEngine(
       : openPlanFile(recordPlans, options, { planning, size: executor.model, swapping })
   const scheduler = plans?.record(planned) ?? planned
   const grammars = new GrammarEngine(grammarVocabulary(options.executor, executor.model))
-  const loop = new StepLoop({ executor, scheduler, kv, swapping, grammars, clock: systemClock, send })
+  const loop = new StepLoop({
+    executor,
+    scheduler,
+    kv,
+    swapping,
+    grammars,
+    clock: systemClock,
+    send,
+    profiler,
+  })
   return {
     info: { ...executor.model, ...info, eviction: options.eviction, pid: process.pid },
     loop,
     async run() {
       await loop.run()
       plans?.close()
+      profiler?.close()
       await swapping?.close()
       await executor.close()
     },
   }
+}
+
+/** Groups of layers that a profile tells apart. */
+const profiledLayerGroups = 4
+
+function executorOptions({ executor, profile }: EngineOptions): EngineOptions['executor'] {
+  if (profile === undefined || executor.kind === 'fake') return executor
+  return { ...executor, numLayerGroups: profiledLayerGroups }
+}
+
+function openProfile(path: string, { executor }: EngineOptions, created: CreatedExecutor): StepProfiler {
+  const { device, numThreads } = created.info
+  return new StepProfiler(openNewFile(path, 'profile'), {
+    format: 'switchyard-profile/1',
+    modelPath: executor.kind === 'ggml' ? executor.modelPath : 'none',
+    device,
+    numThreads,
+    kvBytesPerToken: created.executor.model.kvBytesPerToken,
+  })
 }
 
 async function openSwapping(

@@ -13,6 +13,8 @@ export interface EngineOptions {
   readonly eviction?: EvictionName | undefined
   /** A new file for every step's plan; undefined: none is written. */
   readonly recordPlans?: string | undefined
+  /** A new file for a trace of where each step's time goes; undefined: none is written. */
+  readonly profile?: string | undefined
   /** Where evicted blocks go; undefined: nowhere. Needs `eviction`. */
   readonly tiers?: TierOptions | undefined
 }

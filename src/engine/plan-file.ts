@@ -1,13 +1,12 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { closeSync, openSync, writeSync } from 'node:fs'
-import { ServingError } from '../core/errors.ts'
+import { closeSync, writeSync } from 'node:fs'
 import type { Scheduler } from '../scheduler/scheduler.ts'
 import type { PlanLogHeader, PlanLogLine } from '../simulator/replay/plan-log.ts'
+import { openNewFile } from './new-file.ts'
 import { RecordedScheduler } from './recorded-scheduler.ts'
 
 /** Bytes that are written at once: an engine that is killed loses no more. */
 const bufferBytes = 64 * 1024
-const mostFiles = 1000
 
 /** A recording of plans, line by line. An engine that takes another's place writes to a file beside the first one. */
 export class PlanFile {
@@ -17,7 +16,7 @@ export class PlanFile {
 
   /** @throws {ServingError} INVALID_CONFIG when the file cannot be made. */
   constructor(path: string, header: PlanLogHeader) {
-    this.#file = openNew(path)
+    this.#file = openNewFile(path, 'recording of plans')
     this.#append(header)
   }
 
@@ -51,19 +50,4 @@ export class PlanFile {
     this.#lines = []
     this.#numBuffered = 0
   }
-}
-
-function openNew(path: string): number {
-  for (let count = 0; count < mostFiles; count += 1) {
-    const name = count === 0 ? path : `${path}.${count}`
-    try {
-      return openSync(name, 'wx')
-    } catch (cause) {
-      if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST') continue
-      throw new ServingError('INVALID_CONFIG', `${name}: plans cannot be recorded (${String(cause)}).`, {
-        cause,
-      })
-    }
-  }
-  throw new ServingError('INVALID_CONFIG', `${path}: there are ${mostFiles} recordings already.`)
 }

@@ -12,11 +12,13 @@ import type { RequestId } from '../core/units.ts'
 import type { Executor } from '../executor/executor.ts'
 import type { GrammarEngine } from '../grammar/grammar-engine.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
+import type { StepProfiler } from '../profile/step-profiler.ts'
 import type { SequenceResult } from '../scheduler/scheduler.ts'
 import type { StepPlan } from '../scheduler/step-plan.ts'
 import { TimelineRecorder } from '../scheduler/timeline.ts'
 import { emptyProfile, StepStopwatch } from '../telemetry/step-profile.ts'
 import type { EngineStats, FromEngine, SequenceUpdate } from './protocol.ts'
+import { stepTimes } from './step-times.ts'
 import type { StepScheduler } from './recorded-scheduler.ts'
 import { findFault } from './request-check.ts'
 import { Races } from './races.ts'
@@ -33,6 +35,8 @@ export interface StepLoopParts {
   readonly grammars?: GrammarEngine | undefined
   readonly clock: Clock
   readonly send: (message: FromEngine) => void
+  /** Is told where each step's time goes. */
+  readonly profiler?: StepProfiler | undefined
 }
 
 /** After its end an engine may take this long to write out what shall outlive it. */
@@ -202,6 +206,7 @@ export class StepLoop {
     this.#handOut()
     this.#samplers.prepareMasks(plan)
     stopwatch.lap('emit')
+    this.#parts.profiler?.write()
     const result = await execution
     stopwatch.lap('wait')
     const samples = this.#samplers.sample(plan, result)
@@ -214,6 +219,7 @@ export class StepLoop {
       if (hasEnded) this.#end(ended)
     }
     stopwatch.lap('sample')
+    this.#parts.profiler?.step(stepTimes(plan, stopwatch, result, scheduler.work))
     this.#step = plan.step
     this.#finishedStep = {
       step: plan.step,
@@ -252,12 +258,14 @@ export class StepLoop {
 
   async #sleep(): Promise<void> {
     this.#handOut()
+    this.#parts.profiler?.write()
     const startedAt = performance.now()
     // Whoever was told may have answered at once.
     if (this.#inbox.length === 0 && !this.#isClosed)
       await new Promise<void>((resolve) => (this.#wake = resolve))
-    const { scheduler, kv } = this.#parts
+    const { scheduler, kv, profiler } = this.#parts
     if (!scheduler.isIdle) kv.swapper?.noteWait(Math.round((performance.now() - startedAt) * 1000))
+    profiler?.waited(scheduler.isIdle ? 'idle' : 'blocks', startedAt, performance.now())
     // All messages of one turn of the event loop enter the same first step.
     await setImmediate()
   }

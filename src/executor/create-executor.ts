@@ -67,6 +67,7 @@ async function createGgmlExecutor(
     maxRows: padRows(Math.max(options.maxNumBatchedTokens, options.maxNumSeqs)),
     maxOutputs: padRows(options.maxNumSeqs),
     padRows,
+    numLayerGroups: options.numLayerGroups,
     attention: attentionRules(options, spec, { isCpu: backend.isCpu, numThreads, numTokens: pool.numTokens }),
   })
   return { executor, info: { architecture: h.architecture, device: backend.description, numThreads } }

@@ -28,6 +28,8 @@ export interface GgmlExecutorOptions {
   readonly stackedChunks?: boolean
   /** Logits that do not depend on what else is in the step, where the kernels allow it. */
   readonly batchInvariant: boolean
+  /** Compute in so many groups of layers, each timed, which costs a tenth of a millisecond each; undefined: at once. */
+  readonly numLayerGroups?: number
   readonly maxNumSeqs: number
   readonly maxNumBatchedTokens: number
 }

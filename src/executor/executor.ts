@@ -61,6 +61,12 @@ export interface LogitsRow {
   full(): Float32Array
 }
 
+/** Kernels of some layers, or of what comes behind them. */
+export interface KernelGroup {
+  readonly name: string
+  readonly micros: number
+}
+
 export interface StepResult {
   /** One per plan entry; undefined where the entry does not sample, or has states. */
   readonly rows: readonly (LogitsRow | undefined)[]
@@ -73,4 +79,6 @@ export interface StepResult {
   readonly buildMicros: number
   /** Time in kernels, in microseconds. */
   readonly computeMicros: number
+  /** That time by groups of layers, in their order, where they are timed. */
+  readonly kernels?: readonly KernelGroup[]
 }

@@ -82,6 +82,25 @@ describe('GgmlExecutor', () => {
     for (const index of [0, 2, 4]) expect(each[index]!.logSumExp(1 / 0.7)).toBe(sums[index])
   })
 
+  it('gives the same rows when it computes layer by layer', async () => {
+    const grouped = await createExecutor(
+      { ...testExecutorOptions, modelPath, numThreads: 1, numLayerGroups: 3 },
+      () => undefined,
+    )
+    const whole = await createExecutor({ ...testExecutorOptions, modelPath, numThreads: 1 }, () => undefined)
+    const needs = prompts.map((): LogitsNeed => ({ kind: 'full' }))
+    const [some, all] = await Promise.all(
+      [grouped, whole].map(async (each) => {
+        const result = await each.executor.execute(planOf(prompts), needs)
+        return { ...result, rows: result.rows.map((row) => Float32Array.from(row!.full())) }
+      }),
+    )
+    expect(some!.rows).toEqual(all!.rows)
+    expect(some!.kernels?.map(({ name }) => name)).toEqual(['layers 0-1', 'layers 2-3', 'output head'])
+    expect(all!.kernels).toBeUndefined()
+    await Promise.all([grouped, whole].map((each) => each.executor.close()))
+  })
+
   it('shows the best tokens in order, with the logits of the row', async () => {
     for (const row of await rowsOf(prompts, mixed)) {
       const order = [...row.full().keys()].sort((a, b) => row.logitOf(b) - row.logitOf(a) || a - b)

@@ -12,7 +12,7 @@ import type { StepPlan } from '../scheduler/step-plan.ts'
 import { mostStackedRows } from './attention-cost.ts'
 import { mostListedSlots, planAttention, type AttentionRules } from './attention-plan.ts'
 import { BlockMover } from './block-mover.ts'
-import type { Executor, ExecutorModel, LogitsNeed, LogitsRow, StepResult } from './executor.ts'
+import type { Executor, ExecutorModel, KernelGroup, LogitsNeed, LogitsRow, StepResult } from './executor.ts'
 import { allocateGatherRoom } from './gather-room.ts'
 import { GraphCache } from './graph-cache.ts'
 import type { HeadRotation } from './head-rotation.ts'
@@ -43,6 +43,8 @@ export interface GgmlExecutorParts {
   readonly maxOutputs: number
   readonly padRows: PadRows
   readonly attention: AttentionRules
+  /** Undefined: steps are computed at once. */
+  readonly numLayerGroups: number | undefined
 }
 
 export class GgmlExecutor implements Executor {
@@ -102,7 +104,7 @@ export class GgmlExecutor implements Executor {
       ...demands,
     })
     const builtAt = performance.now()
-    await this.#environment.backend.compute(graph.graph)
+    const kernels = await this.#compute(graph)
     const computedAt = performance.now()
     const rows = this.#rows(graph, demands)
     const states = this.#states(ordered, graph, demands)
@@ -111,6 +113,7 @@ export class GgmlExecutor implements Executor {
       states: states === undefined || order === undefined ? states : inPlanOrder(states, order),
       buildMicros: Math.round((builtAt - startedAt) * 1000),
       computeMicros: Math.round((computedAt - builtAt) * 1000),
+      ...(kernels === undefined ? {} : { kernels }),
     }
   }
 
@@ -122,6 +125,24 @@ export class GgmlExecutor implements Executor {
     this.#parts.model.weights.close()
     this.#parts.backend.close()
     return Promise.resolve()
+  }
+
+  async #compute(graph: StepGraph): Promise<KernelGroup[] | undefined> {
+    const { backend } = this.#environment
+    const { numLayerGroups } = this.#parts
+    if (numLayerGroups === undefined) {
+      await backend.compute(graph.graph)
+      return undefined
+    }
+    const groups: KernelGroup[] = []
+    let from = performance.now()
+    for (const slice of graph.slices(numLayerGroups)) {
+      await backend.compute(slice.graph)
+      const to = performance.now()
+      groups.push({ name: slice.name, micros: (to - from) * 1000 })
+      from = to
+    }
+    return groups
   }
 
   #rows(graph: StepGraph, { outputs, reductions }: RowDemands): (LogitsRow | undefined)[] {

@@ -64,6 +64,12 @@ export interface StepFill {
   readonly reductions: readonly MassReduction[]
 }
 
+/** Consecutive nodes of a graph, as a graph. */
+export interface GraphSlice {
+  readonly name: string
+  readonly graph: Pointer
+}
+
 export class StepGraph {
   readonly shape: StepShape
   readonly graph: Pointer
@@ -75,6 +81,8 @@ export class StepGraph {
   readonly #builder: GraphBuilder
   readonly #units: AttentionNodes[]
   readonly #tensors: { tokens: Pointer; positions: Pointer; slots: Pointer; outputRows: Pointer | undefined }
+  readonly #layerInputs: Pointer[] = []
+  #slices: readonly GraphSlice[] | undefined
   /** For each reduction the node that takes the temperature, or the input that takes one for each row. */
   readonly #massNodes: Pointer[] = []
 
@@ -121,8 +129,31 @@ export class StepGraph {
     reductions.forEach((reduction, index) => this.#fillReduction(reduction, index))
   }
 
+  /** The graph in pieces of whole layers, about `numGroups` of them, and the output head; to be computed in order. */
+  slices(numGroups: number): readonly GraphSlice[] {
+    this.#slices ??= this.#cut(numGroups)
+    return this.#slices
+  }
+
   close(): void {
     this.#context.close()
+  }
+
+  #cut(numGroups: number): GraphSlice[] {
+    const numLayers = this.#layerInputs.length - 1
+    const groupSize = Math.ceil(numLayers / numGroups)
+    // A piece begins behind the node that its first layer begins with.
+    const startOf = (layer: number) =>
+      layer === 0 ? 0 : this.#context.nodeIndex(this.graph, this.#layerInputs[layer] ?? 0) + 1
+    const slices: GraphSlice[] = []
+    for (let layer = 0; layer < numLayers; layer += groupSize) {
+      const next = Math.min(layer + groupSize, numLayers)
+      const name = next === layer + 1 ? `layer ${layer}` : `layers ${layer}-${next - 1}`
+      slices.push({ name, graph: this.#context.slice(this.graph, startOf(layer), startOf(next)) })
+    }
+    const numNodes = this.#context.numNodes(this.graph)
+    const head = this.#context.slice(this.graph, startOf(numLayers), numNodes)
+    return [...slices, { name: 'output head', graph: head }]
   }
 
   #fillUnits(step: AttendingEntries): void {
@@ -187,7 +218,7 @@ export class StepGraph {
 
   #buildStates(): Pointer {
     const builder = this.#builder
-    const inputs = { ...this.#tensors, numRows: this.shape.numRows }
+    const inputs = { ...this.#tensors, numRows: this.shape.numRows, layerInputs: this.#layerInputs }
     const { model } = this.#environment
     const states = buildDecoder(builder, model, inputs, (rows) => this.#attendRotated(rows))
     builder.expand(states)

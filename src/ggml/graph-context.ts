@@ -5,7 +5,7 @@
 import koffi from 'koffi'
 import { invariant } from '../core/errors.ts'
 import type { GgmlFunctions, Pointer } from './functions.ts'
-import { tensorStruct } from './tensor-struct.ts'
+import { graphStruct, tensorStruct } from './tensor-struct.ts'
 
 const TWO_32 = 4_294_967_296
 
@@ -16,6 +16,7 @@ export class GraphContext {
   readonly #words: Uint32Array
   readonly #floats: Float32Array
   readonly #base: number
+  readonly #slices: Uint32Array[] = []
   #open = true
 
   constructor(ggml: GgmlFunctions, numBytes: number) {
@@ -97,10 +98,45 @@ export class GraphContext {
     this.#words[(tensor + tensorStruct.opParams - this.#base) / 4 + index] = value
   }
 
+  numNodes(graph: Pointer): number {
+    return this.#words[this.#graphWord(graph, graphStruct.numNodes)] ?? 0
+  }
+
+  /** Where a tensor stands among the nodes of a graph; -1: nowhere. */
+  nodeIndex(graph: Pointer, tensor: Pointer): number {
+    const nodes = this.#pointerAt(graph, graphStruct.nodes)
+    for (let index = 0; index < this.numNodes(graph); index++) {
+      if (this.#pointerAt(nodes, index * 8) === tensor) return index
+    }
+    return -1
+  }
+
+  /**
+   * A graph of the nodes [start, end) of another one of this context, as ggml's own `ggml_graph_view`. It lives as
+   * long as the context.
+   */
+  slice(graph: Pointer, start: number, end: number): Pointer {
+    invariant(start <= end && end <= this.numNodes(graph), 'a slice beyond its graph')
+    const first = (graph - this.#base) >>> 2
+    const copy = this.#words.slice(first, first + graphStruct.size / 4)
+    const nodes = this.#pointerAt(graph, graphStruct.nodes) + start * 8
+    copy.fill(0, 0, graphStruct.useCounts / 4)
+    copy[graphStruct.numNodes / 4] = end - start
+    copy[graphStruct.nodes / 4] = nodes % TWO_32
+    copy[graphStruct.nodes / 4 + 1] = Math.floor(nodes / TWO_32)
+    copy.fill(0, graphStruct.uid / 4)
+    this.#slices.push(copy)
+    return addressOf(new Uint8Array(copy.buffer))
+  }
+
   close(): void {
     if (!this.#open) return
     this.#open = false
     this.#ggml.free(this.pointer)
+  }
+
+  #graphWord(graph: Pointer, offset: number): number {
+    return (graph + offset - this.#base) >>> 2
   }
 
   #setPointer(tensor: Pointer, offset: number, value: number): void {

@@ -19,5 +19,8 @@ export const tensorStruct = {
   extra: 320,
 } as const
 
+/** Byte offsets inside `struct ggml_cgraph` of the same version. */
+export const graphStruct = { size: 96, numNodes: 4, nodes: 16, useCounts: 48, uid: 88 } as const
+
 /** `enum ggml_type` values that the executor itself uses. */
 export const ggmlType = { f32: 0, f16: 1, q4_0: 2, q8_0: 8, i8: 24, i32: 26, i64: 27 } as const

@@ -14,10 +14,19 @@ type Lap = 'schedule' | 'launch' | 'emit' | 'wait' | 'sample'
 /** Takes the time of one step: each lap is what passed since the one before. */
 export class StepStopwatch {
   readonly #laps: Record<Lap, number> = { schedule: 0, launch: 0, emit: 0, wait: 0, sample: 0 }
-  #last = performance.now()
+  readonly #ends: Partial<Record<Lap, number>> = {}
+  /** Milliseconds, as all instants here. */
+  readonly startedAt = performance.now()
+  #last = this.startedAt
+
+  /** When a lap ended; that of one that was not taken is the start. */
+  endOf(name: Lap): number {
+    return this.#ends[name] ?? this.startedAt
+  }
 
   lap(name: Lap): void {
     const now = performance.now()
+    this.#ends[name] = now
     this.#laps[name] += now - this.#last
     this.#last = now
   }

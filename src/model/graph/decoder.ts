@@ -23,6 +23,8 @@ export interface DecoderInputs {
   /** I32 [outputs]: the rows whose states are wanted; undefined: all rows. */
   readonly outputRows: Pointer | undefined
   readonly numRows: number
+  /** Filled with what each layer begins with, and the output head behind them. */
+  readonly layerInputs?: Pointer[]
 }
 
 /** q, k and v of all rows of a layer, rotated; strides in bytes between rows. */
@@ -52,6 +54,7 @@ export function buildDecoder(
   const layerRoom = builder.arena.mark()
   for (let layer = 0; layer <= lastLayer; layer++) {
     builder.arena.reset(layerRoom)
+    inputs.layerInputs?.push(x)
     let attended = attend(project(builder, model, inputs, layer, x))
     if (layer === lastLayer && inputs.outputRows !== undefined) {
       attended = builder.getRows(attended, inputs.outputRows)
@@ -60,6 +63,7 @@ export function buildDecoder(
     x = builder.addInPlace(x, linear(builder, weights, `blk.${layer}.attn_output`, attended))
     x = builder.addInPlace(x, feedForward(builder, model, layer, x))
   }
+  inputs.layerInputs?.push(x)
   return builder.norm(x, weights.get('output_norm.weight'), hyperparameters.rmsEpsilon)
 }
 
