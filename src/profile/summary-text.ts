@@ -20,7 +20,7 @@ export function summaryText(summary: ProfileSummary, header: ProfileHeader, limi
     .filter(([resource]) => resource !== boundBy)
     .map(([resource, micros]) => `${resourceNames[resource as Resource]} ${share(micros)}`)
   return [
-    `${header.modelPath.replace(/^.*[\\/]/, '')} on ${header.device}, ${header.numThreads} threads`,
+    `${header.modelPath.replace(/^.*[\\/]/, '')} on ${header.device}, ${header.numThreads} ${header.numThreads === 1 ? 'thread' : 'threads'}`,
     `${numSteps} steps, ${numTokens} tokens in ${seconds(total)}; idle for ${seconds(summary.idle)} of it.`,
     '',
     `Bound by ${resourceNames[boundBy]}: ${share(spent[boundBy])} of the time with work; ${others.join(', ')}.`,
