@@ -1,21 +1,33 @@
 /** From the messages of a request to the text of its prompt. */
 import { ServingError } from '../core/errors.ts'
+import type { GrammarSpec } from '../core/grammar-spec.ts'
 import type { ChatMessage } from '../text/chat-messages.ts'
-import type { ForcedCall } from '../text/output/families/family.ts'
+import { forcedGrammar, forcedOpening } from '../text/output/forced-call.ts'
 import type { ApiContext } from './context.ts'
+import { callableTools, forcedCall } from './forced-tools.ts'
 import type { ChatRequest } from './schemas/chat.ts'
+import { structureOf, type StructureFields } from './schemas/structure.ts'
 
-type PromptField = 'tools' | 'tool_choice' | 'chat_template_kwargs' | 'reasoning_effort'
+type PromptField =
+  | 'tools'
+  | 'tool_choice'
+  | 'parallel_tool_calls'
+  | 'chat_template_kwargs'
+  | 'reasoning_effort'
 
 /** What of a request the prompt is made from. */
-export type PromptFields = Pick<ChatRequest, 'messages'> & Partial<Pick<ChatRequest, PromptField>>
+export type PromptFields = Pick<ChatRequest, 'messages'> &
+  Partial<Pick<ChatRequest, PromptField>> &
+  StructureFields
 
 export interface ChatPrompt {
   readonly text: string
-  /** It ends within the assistant's reasoning. */
+  /** It ends within the assistant's reasoning, which is closed where the answer has a form to keep to. */
   readonly isReasoning: boolean
   /** The beginning of a call that the answer must make: the end of the text, and the beginning of the answer. */
   readonly callOpening: string
+  /** Of what follows; undefined: the prompt asks for none. */
+  readonly grammar: GrammarSpec | undefined
 }
 
 /** @throws {ServingError} TEMPLATE_FAILED, or INVALID_REQUEST for a choice among tools that is none. */
@@ -27,29 +39,22 @@ export function chatPrompt({ chat, dialect }: ApiContext, body: PromptFields): C
     ...(tools === undefined || tools.length === 0 ? {} : { tools }),
     extra: { ...effortSwitches(body.reasoning_effort), ...body.chat_template_kwargs },
   })
-  const { reasoning } = dialect
+  const { reasoning, family } = dialect
   const isReasoning = reasoning !== undefined && text.trimEnd().endsWith(reasoning.open)
-  if (forced === undefined) return { text, isReasoning, callOpening: '' }
-  const callOpening = dialect.family.opening(forced)
+  const isFree = forced === undefined && structureOf(body) === undefined
+  if (isFree) return { text, isReasoning, callOpening: '', grammar: undefined }
   const closing = isReasoning ? `${reasoning.close}\n\n` : ''
-  return { text: text + closing + callOpening, isReasoning: false, callOpening }
+  if (forced === undefined) {
+    return { text: text + closing, isReasoning: false, callOpening: '', grammar: undefined }
+  }
+  const callOpening = forcedOpening(family.shape, forced)
+  const grammar = forcedGrammar(family.shape, callableTools(body), forced)
+  return { text: text + closing + callOpening, isReasoning: false, callOpening, grammar }
 }
 
 /** The prompt's text alone. @throws {ServingError} as `chatPrompt`. */
 export function renderPrompt(context: ApiContext, body: PromptFields): string {
   return chatPrompt(context, body).text
-}
-
-/** What the answer must call; undefined when it need not call anything. */
-function forcedCall({ tools = [], tool_choice: choice }: PromptFields): ForcedCall | undefined {
-  if (choice === undefined || choice === 'none' || choice === 'auto') return undefined
-  const names = tools.map((tool) => tool.function.name)
-  const refuse = (message: string) => new ServingError('INVALID_REQUEST', message, { param: 'tool_choice' })
-  if (names.length === 0) throw refuse("'tool_choice' asks for a call, but there are no 'tools'.")
-  if (choice === 'required') return { name: names.length === 1 ? names[0] : undefined }
-  const { name } = choice.function
-  if (!names.includes(name)) throw refuse(`'tool_choice' names '${name}', which is not among 'tools'.`)
-  return { name }
 }
 
 /** How templates are told how much to think; `chat_template_kwargs` may say otherwise. */

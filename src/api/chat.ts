@@ -1,6 +1,7 @@
 /** Answers a chat, whatever surface it came over: each translates its requests to `ChatRequest`. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ServingError } from '../core/errors.ts'
+import type { GrammarSpec } from '../core/grammar-spec.ts'
 import type { Micros } from '../core/units.ts'
 import { encodePrompt } from '../text/chat-template.ts'
 import { answer } from './answer.ts'
@@ -32,6 +33,8 @@ export interface PromptToAnswer {
   readonly tokens: readonly number[]
   /** How the answer is read; undefined: all of it is content. */
   readonly output?: OutputTerms
+  /** Undefined: what the fields of the body ask for. */
+  readonly grammar?: GrammarSpec | undefined
 }
 
 export async function answerChat(
@@ -45,6 +48,7 @@ export async function answerChat(
     return {
       tokens: encodePrompt(context.tokenizer, prompt.text),
       output: chatOutput(context, body, prompt),
+      grammar: prompt.grammar,
     }
   }
   return answerPrompt(context, exchange, promptOf, formatOf)
@@ -61,11 +65,11 @@ export async function answerPrompt(
   checkLimits(context, body)
   const asker = askerOf(context, request, body, arrivedAt)
   const info = await requireEngine(context)
-  const { tokens: promptTokens, output } = promptOf()
+  const { tokens: promptTokens, output, grammar: forced } = promptOf()
   const room = roomBehind(info, promptTokens, 'messages')
   checkTokens(info, body.logit_bias?.keys() ?? [], 'logit_bias')
   const sampling = samplingParams(body, body.logprobs === true ? (body.top_logprobs ?? 0) : undefined)
-  const grammar = grammarOf(body)
+  const grammar = forced ?? grammarOf(body)
   const { race, picking } = raceOf(body, body.n ?? 1)
   const generations = Array.from({ length: body.n ?? 1 }, (_, index) => ({
     promptTokens,

@@ -14,7 +14,11 @@ const maxNesting = 500
 export function grammarOf(body: StructureFields): GrammarSpec | undefined {
   const asked = structureOf(body)
   if (asked === undefined) return undefined
-  const { spec, param } = asked
+  return checkedSpec(asked.spec, asked.param)
+}
+
+/** The same grammar. @throws {ServingError} INVALID_REQUEST as `grammarOf`. */
+export function checkedSpec(spec: GrammarSpec, param: string): GrammarSpec {
   if (isDeeperThan(spec, maxNesting)) {
     throw new ServingError('INVALID_REQUEST', `Invalid '${param}': it is nested too deeply.`, { param })
   }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import OpenAI from 'openai'
 import { afterEach, describe, expect, it } from 'vitest'
 import { listen, scriptedServer, type ScriptedServer } from '../../test/support/api-server.ts'
+import { begins } from '../../test/support/grammar-walk.ts'
 
 const template = readFileSync(new URL('../../models/yardling/chat_template.jinja', import.meta.url), 'utf8')
 /** Opens the reasoning itself unless it is told not to. */
@@ -174,6 +175,33 @@ describe('a choice of tools', () => {
     })
   })
 
+  it('hands the engine the grammar of the call', async () => {
+    await start(' {"city": "Oslo"}}\n</tool_call>')
+    const tool_choice = { type: 'function' as const, function: { name: 'find' } }
+    await client.chat.completions.create({ ...ask, tool_choice })
+    const { grammar } = server.engine.requests[0] ?? {}
+    for (const text of [' {"city": "Oslo"}}\n</tool_call>', ' {}}\n</tool_call>']) {
+      expect(begins(grammar!, text), text).toBe(true)
+    }
+    for (const text of ['no', ' {"city": 5}', ' {}}\n</tool_call>\n<tool_call>']) {
+      expect(begins(grammar!, text), text).toBe(false)
+    }
+  })
+
+  it('refuses a strict tool whose schema cannot be kept to, and takes any object for another', async () => {
+    await start(' {}}\n</tool_call>')
+    const schema = { type: 'object', properties: { a: { $ref: 'http://elsewhere/schema' } } }
+    const withStrict = (strict: boolean) => ({
+      ...ask,
+      tools: [{ type: 'function' as const, function: { name: 'find', parameters: schema, strict } }],
+      tool_choice: 'required' as const,
+    })
+    const failed = client.chat.completions.create(withStrict(true))
+    await expect(failed).rejects.toMatchObject({ status: 400, param: 'tools[0].function.parameters' })
+    const { choices } = await client.chat.completions.create(withStrict(false))
+    expect(choices[0]?.message.tool_calls).toHaveLength(1)
+  })
+
   it('that requires one leaves open which', async () => {
     await start(' "add", "arguments": {}}\n</tool_call>')
     const { choices } = await client.chat.completions.create({ ...ask, tool_choice: 'required' })
@@ -244,6 +272,16 @@ describe('reasoning', () => {
     ]
     await client.chat.completions.create({ ...think, messages })
     expect(prompt()).toContain('<think>Hm.</think>3')
+  })
+
+  it('is closed before an answer that has a form to keep to', async () => {
+    await start('{}', { template: thinkingTemplate })
+    const { choices } = await client.chat.completions.create({
+      ...think,
+      response_format: { type: 'json_object' },
+    })
+    expect(prompt()).toMatch(/<think>\n<\/think>\n\n$/)
+    expect(choices[0]?.message.content).toBe('{}')
   })
 
   it('is closed before a call that is forced', async () => {

@@ -120,13 +120,59 @@ describe("OpenAI's client", () => {
     const messages = user('Hello! Who are you?')
     const talk = await openai.chat.completions.create({ ...base, messages, tools: [weatherTool] })
     expect(talk.choices[0]?.message.tool_calls).toBeUndefined()
-    const forced = await openai.chat.completions.create({
+    for (const tool_choice of [
+      'required' as const,
+      { type: 'function' as const, function: { name: 'get_weather' } },
+    ]) {
+      const { choices } = await openai.chat.completions.create({
+        ...base,
+        messages,
+        tools: [weatherTool, addTool],
+        tool_choice,
+      })
+      expect(choices[0]?.finish_reason).toBe('tool_calls')
+      const [call] = choices[0]?.message.tool_calls ?? []
+      if (call?.type !== 'function') throw new Error('no call')
+      const keys = call.function.name === 'add' ? ['a', 'b'] : ['city']
+      expect(Object.keys(JSON.parse(call.function.arguments))).toEqual(keys)
+    }
+  })
+
+  it('keeps forced calls to the schemas of their tools, however wild the draw', async () => {
+    const colours = ['red', 'green']
+    const { choices } = await openai.chat.completions.create({
       ...base,
-      messages,
-      tools: [weatherTool, addTool],
-      tool_choice: { type: 'function', function: { name: 'get_weather' } },
+      temperature: 2,
+      seed: 5,
+      n: 4,
+      messages: user('Hello!'),
+      tools: [
+        {
+          type: 'function',
+          function: {
+            name: 'set_signal',
+            parameters: {
+              type: 'object',
+              properties: { colour: { enum: colours }, signal: { type: 'integer', minimum: 1, maximum: 99 } },
+              required: ['colour', 'signal'],
+              additionalProperties: false,
+            },
+          },
+        },
+      ],
+      tool_choice: { type: 'function', function: { name: 'set_signal' } },
     })
-    expect(forced.choices[0]?.message.tool_calls).toMatchObject([{ function: { name: 'get_weather' } }])
+    expect(choices).toHaveLength(4)
+    for (const { message, finish_reason: reason } of choices) {
+      expect(reason).toBe('tool_calls')
+      const [call] = message.tool_calls ?? []
+      const given = JSON.parse(call?.type === 'function' ? call.function.arguments : '') as Record<
+        string,
+        unknown
+      >
+      expect(colours).toContain(given['colour'])
+      expect(given['signal']).toBeGreaterThan(0)
+    }
   })
 })
 

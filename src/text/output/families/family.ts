@@ -1,7 +1,5 @@
 import type { CallSyntax } from '../call-parser.ts'
-
-/** What an answer must begin with: a call of any tool, or of this one. */
-export type ForcedCall = { readonly name: string | undefined }
+import type { CallShape } from '../forced-call.ts'
 
 /** How models of one family call tools. One file each; `index.ts` lists them. */
 export interface ToolFamily {
@@ -16,8 +14,8 @@ export interface ToolFamily {
   fits(template: string): boolean
   /** `names`: the tools that may be called. */
   syntax(names: ReadonlySet<string>): CallSyntax
-  /** What the assistant's turn begins with when a tool must be called. */
-  opening(call: ForcedCall): string
+  /** How its calls are asked for. */
+  readonly shape: CallShape
 }
 
 export const plainCallId = { prefix: 'call_', numCharacters: 24 }

@@ -11,8 +11,11 @@ export const hermes: ToolFamily = {
     openings: [{ text: '<tool_call>', close: '</tool_call>', where: 'anywhere' }],
     reader: (sink) => new CallObject(sink, { knownNames: undefined }),
   }),
-  opening: ({ name }) =>
-    name === undefined
-      ? '<tool_call>\n{"name":'
-      : `<tool_call>\n{"name": ${JSON.stringify(name)}, "arguments":`,
+  shape: {
+    opening: '<tool_call>\n{"name":',
+    argumentsKey: 'arguments',
+    close: '}\n</tool_call>',
+    next: '\n<tool_call>\n{"name":',
+    end: '',
+  },
 }

@@ -30,5 +30,5 @@ export const json: ToolFamily = {
       }
     },
   }),
-  opening: ({ name }) => (name === undefined ? '{"name":' : `{"name": ${JSON.stringify(name)}, "arguments":`),
+  shape: { opening: '{"name":', argumentsKey: 'arguments', close: '}', next: undefined, end: '' },
 }

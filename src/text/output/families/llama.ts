@@ -20,6 +20,5 @@ export const llama: ToolFamily = {
     separators: ';',
     reader: (sink) => new CallObject(sink, { knownNames }),
   }),
-  opening: ({ name }) =>
-    name === undefined ? '{"name":' : `{"name": ${JSON.stringify(name)}, "parameters":`,
+  shape: { opening: '{"name":', argumentsKey: 'parameters', close: '}', next: undefined, end: '' },
 }

@@ -21,8 +21,13 @@ export const mistral: ToolFamily = {
     openings: [{ text: opening, where: 'anywhere' }],
     reader: (sink) => new MistralCall(sink),
   }),
-  opening: ({ name }) =>
-    name === undefined ? `${opening}[{"name":` : `${opening}[{"name": ${JSON.stringify(name)}, "arguments":`,
+  shape: {
+    opening: `${opening}[{"name":`,
+    argumentsKey: 'arguments',
+    close: '}',
+    next: ', {"name":',
+    end: ']',
+  },
 }
 
 /** FNV-1a, twice, for nine characters. */
