@@ -91,7 +91,7 @@ async function runFlood(): Promise<void> {
       aloneP99 === undefined ? '' : (ttft!.p99 / aloneP99).toFixed(2),
       fairness?.jain.toFixed(2) ?? '',
       fairness?.largestServiceGap.toFixed(0) ?? '',
-      seconds(records.reduce((latest, { endedAt }) => Math.max(latest, endedAt), 0)),
+      lastEnd(records).toFixed(1),
       `${records.filter(({ error }) => error !== undefined).length}`,
     ])
     return ttft!.p99
@@ -115,6 +115,11 @@ async function runFlood(): Promise<void> {
     'failed',
   ]
   print('Flood', header, rows)
+}
+
+/** Seconds. */
+function lastEnd(records: readonly RequestRecord[]): number {
+  return records.reduce((latest, { endedAt }) => Math.max(latest, endedAt), 0) / 1000
 }
 
 /** From a program's first request to the end of its last one, in ms. */
@@ -160,7 +165,7 @@ async function runAgents(): Promise<void> {
       seconds(sorted?.p50),
       seconds(p95(all)),
       percent(cached),
-      seconds(records.reduce((latest, { endedAt }) => Math.max(latest, endedAt), 0)),
+      lastEnd(records).toFixed(1),
       `${records.filter(({ error }) => error !== undefined).length}`,
     ])
   }
@@ -178,7 +183,7 @@ function p95(all: readonly number[]): number {
 
 async function runDeadlines(): Promise<void> {
   const size = { maxNumSeqs: 8, kvTokens: 32_768 }
-  const rates = isReal ? [1] : [0.6, 0.8, 0.9, 1, 1.1, 1.2, 1.4]
+  const rates = isReal ? [0.9] : [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2]
   const rows: string[][] = []
   for (const rate of rates) {
     const load = agents({
@@ -190,7 +195,7 @@ async function runDeadlines(): Promise<void> {
       result: 200,
       output: 60,
       toolSeconds: 0.5,
-      deadlineSeconds: 2,
+      deadlineSeconds: 5,
     })
     const due = new Map(load.requests.map(({ program, deadline }) => [program!, deadline!.after / 1000]))
     const row = [rate.toFixed(2)]
@@ -210,6 +215,13 @@ async function runMixed(): Promise<void> {
   const size = { maxNumSeqs: 16, kvTokens: 32_768 }
   const rows: string[][] = []
   const span = values.small ? 5 : isReal ? 40 : 300
+  // More than anybody can serve: what is served meanwhile is the capacity.
+  const most = mixed({ rate: 6, seconds: values.small ? 3 : 30 })
+  const records = await serve({ policy: 'fcfs', ...size }, most)
+  const chatsAtCapacity = (6 * (values.small ? 3 : 30)) / lastEnd(records)
+  process.stdout.write(
+    `\nCapacity: ${chatsAtCapacity.toFixed(2)} chats/s with the others that belong to them.\n`,
+  )
   for (const share of values.shares.split(',').map(Number)) {
     for (const policy of ['fcfs', 'fair', 'slo', byDefault] as const) {
       if (isReal && (policy === 'fair' || policy === 'slo')) continue
@@ -232,9 +244,6 @@ async function runMixed(): Promise<void> {
   }
   print('Mixed classes, share that met its targets', ['of capacity', 'policy', ...kinds], rows)
 }
-
-/** Chats a second at which all three kinds together take as long to serve as to arrive. */
-const chatsAtCapacity = 2
 
 function goodput(records: readonly RequestRecord[], tenant: (typeof kinds)[number]): number {
   const targets = {

@@ -1,6 +1,6 @@
 /** What an answer is made of, and how a surface writes it down: as one JSON body, or as the pieces of a stream. */
 import type { ServingError } from '../core/errors.ts'
-import type { OutputEvent } from '../text/output/events.ts'
+import type { OutputEvent, OutputPart } from '../text/output/events.ts'
 import type { GenerationResult, TokenDetail } from './generation.ts'
 import type { Usage } from './usage.ts'
 
@@ -33,6 +33,9 @@ export interface AnswerTotals {
   /** Of the choices that finished; at least one. */
   readonly results: readonly GenerationResult[]
 }
+
+export const contentIn = (events: readonly (OutputEvent | OutputPart)[]): string =>
+  events.map((event) => (event.kind === 'content' ? event.text : '')).join('')
 
 /** The text of a stream comes in pieces; an empty one is not sent. */
 export interface AnswerFormat {

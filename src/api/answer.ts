@@ -6,16 +6,17 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ServingError } from '../core/errors.ts'
 import type { Ticket } from './admission/admission.ts'
 import { rateHeaders } from './admission/rate-headers.ts'
-import { appendEvents, partsOf, type OutputEvent, type OutputPart } from '../text/output/events.ts'
+import { appendEvents, partsOf, type OutputEvent } from '../text/output/events.ts'
 import { pickChoices, type Picking } from './choice-picking.ts'
 import { ChunkStream } from './chunk-stream.ts'
-import type { AnswerFormat, AnswerTotals, Choice } from './answer-format.ts'
+import { contentIn, type AnswerFormat, type AnswerTotals, type Choice } from './answer-format.ts'
 import type { ApiContext } from './context.ts'
 import { sendError } from './errors.ts'
 import { Generation, type GenerationOptions, type GenerationResult, type TokenDetail } from './generation.ts'
 import type { Asker } from './service-terms.ts'
 import type { RequestRecord } from './timeline-store.ts'
 import { usageOf } from './usage.ts'
+import { WinnerStream } from './winner-stream.ts'
 
 export interface AnswerRequest {
   readonly asker: Asker
@@ -116,9 +117,6 @@ function settleCalls(choice: Choice): void {
     choice.result = { ...choice.result, reason: 'stop' }
 }
 
-const contentIn = (events: readonly (OutputEvent | OutputPart)[]): string =>
-  events.map((event) => (event.kind === 'content' ? event.text : '')).join('')
-
 function totalsOf(request: Admitted, choices: readonly Choice[]): AnswerTotals {
   const results = choices.map(({ result }) => result).filter((result) => result !== undefined)
   return { results, usage: usageOf(request, results) }
@@ -137,12 +135,16 @@ async function stream(
   choices: readonly Choice[],
 ): Promise<FastifyReply> {
   reply.hijack()
+  const numWinners = request.picking?.by === 'first' ? request.picking.count : undefined
   const chunks = new ChunkStream(reply.raw, format, {
     headers: reply.getHeaders() as Record<string, string>,
-    numChoices: choices.length,
+    numChoices: numWinners ?? choices.length,
   })
+  const winners = numWinners === undefined ? undefined : new WinnerStream(chunks, numWinners)
   try {
     await run(context, reply, request, choices, (choice, events, details) => {
+      if (winners !== undefined)
+        return choice.result === undefined ? winners.delta(choice, events, details) : winners.close(choice)
       if (choice.result !== undefined) return chunks.close(choice)
       const text = contentIn(events)
       chunks.delta({ index: choice.index, offset: choice.text.length, text, events, details })

@@ -41,10 +41,31 @@ describe('race', () => {
     expect(new Set(races.map((race) => race?.name)).size).toBe(1)
   })
 
-  it('needs enough samples, one prompt, and no stream', async () => {
+  it('streams each winner whole when it has won, and nothing of the others', async () => {
+    raceOf([9, 2, 40, 4])
+    const { body } = await chat({ n: 4, race: 2, seed: 1, stream: true })
+    const texts = ['', '']
+    const ends: unknown[] = []
+    for (const line of body.split('\n')) {
+      if (!line.startsWith('data: {')) continue
+      for (const { index, delta, finish_reason: reason } of JSON.parse(line.slice(6)).choices) {
+        texts[index] += delta.content ?? ''
+        if (reason !== null) ends.push([index, reason])
+      }
+    }
+    expect(texts).toEqual(['11', '3333'])
+    expect(ends).toEqual([
+      [0, 'stop'],
+      [1, 'stop'],
+    ])
+    expect(body.trimEnd().endsWith('data: [DONE]')).toBe(true)
+    await server.engine.idle()
+    expect(server.engine.numCancelled).toBe(2)
+  })
+
+  it('needs enough samples and one prompt', async () => {
     raceOf([1, 1])
     expect((await chat({ n: 2, race: 3 })).statusCode).toBe(400)
-    expect((await chat({ n: 2, race: 1, stream: true })).statusCode).toBe(400)
     expect((await complete({ prompt: ['a', 'b'], race: 1 })).statusCode).toBe(400)
     expect(server.engine.requests).toEqual([])
   })

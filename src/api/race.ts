@@ -5,7 +5,6 @@ import type { Picking } from './choice-picking.ts'
 
 interface RaceFields {
   readonly race?: number | undefined
-  readonly stream?: boolean | undefined
 }
 
 /**
@@ -13,12 +12,11 @@ interface RaceFields {
  * @throws {ServingError} INVALID_REQUEST
  */
 export function raceOf(
-  { race: numWinners, stream }: RaceFields,
+  { race: numWinners }: RaceFields,
   numSamples: number,
 ): { readonly race: Race | undefined; readonly picking: Picking | undefined } {
   if (numWinners === undefined) return { race: undefined, picking: undefined }
   const refuse = (message: string) => new ServingError('INVALID_REQUEST', message, { param: 'race' })
-  if (stream === true) throw refuse("'race' cannot be streamed: the winner is known at the end.")
   if (numWinners > numSamples) throw refuse(`'race' is ${numWinners}, but 'n' is ${numSamples}.`)
   return { race: { name: randomUUID(), numWinners }, picking: { by: 'first', count: numWinners } }
 }
