@@ -76,14 +76,22 @@ function typeText(schema: Json): string {
   const { type, anyOf, enum: values, const: value, items, minimum, maximum } = schema
   if (value !== undefined) return JSON.stringify(value)
   if (Array.isArray(values)) return values.map((each) => JSON.stringify(each)).join(' | ')
-  if (Array.isArray(anyOf)) {
-    const parts = (anyOf as Json[]).filter((part) => part['type'] !== 'null').map(typeText)
+  const choices = anyOf ?? schema['oneOf']
+  if (Array.isArray(choices)) {
+    const parts = (choices as Json[]).filter((part) => part['type'] !== 'null').map(typeText)
     return [...new Set(parts)].join(' | ')
   }
   if (type === 'array') return `list of ${typeText((items ?? {}) as Json)}`
-  const bounded = (bound: unknown) => typeof bound === 'number' && Math.abs(bound) < Number.MAX_SAFE_INTEGER
-  const [low, high] = [bounded(minimum) ? minimum : '', bounded(maximum) ? maximum : '']
-  return `${typeof type === 'string' ? type : 'any'}${low === '' && high === '' ? '' : ` ${low}..${high}`}`
+  const names = [type].flat().filter((name) => typeof name === 'string' && name !== 'null')
+  return `${names.length === 0 ? 'any' : names.join(' | ')}${rangeText(minimum, maximum)}`
+}
+
+/** Bounds that only say what a number can hold are left out. */
+function rangeText(minimum: unknown, maximum: unknown): string {
+  const [low, high] = [minimum, maximum].map((bound) =>
+    typeof bound === 'number' && Math.abs(bound) < Number.MAX_SAFE_INTEGER ? String(bound) : '',
+  )
+  return low === '' && high === '' ? '' : ` ${low}..${high}`
 }
 
 const anchor = (tag: string): string => tag.toLowerCase().replaceAll(/\W+/g, '-')
