@@ -22,6 +22,8 @@ interface Surface {
   readonly path: string
   readonly body: Readonly<Record<string, unknown>>
   readonly isError: (body: unknown) => boolean
+  /** Without what is to be answered a request is right: it asks whether the model is there. */
+  readonly isRightWithoutPrompt?: true
 }
 
 const isOpenAi = (body: unknown) => {
@@ -62,11 +64,13 @@ const surfaces: Readonly<Record<string, Surface>> = {
     path: '/api/chat',
     body: { model: 'yardling-q8_0', messages, stream: false, options: { num_predict: 1 } },
     isError: isOllama,
+    isRightWithoutPrompt: true,
   },
   'ollama generate': {
     path: '/api/generate',
     body: { model: 'yardling-q8_0', prompt: 'Hi', stream: false, options: { num_predict: 1 } },
     isError: isOllama,
+    isRightWithoutPrompt: true,
   },
 }
 
@@ -118,7 +122,7 @@ const wrongTexts: readonly (string | Buffer)[] = [
 ]
 
 /** A right body with one to three of its fields, known and unknown ones, replaced by what no field wants. */
-function spoiled(body: Surface['body'], random: RandomStream): string {
+function spoiled({ body, isRightWithoutPrompt }: Surface, random: RandomStream): string {
   const required = Object.keys(body).filter((field) => field !== 'stream' && field !== 'options')
   const fields = new Map(Object.entries(body).map(([field, value]) => [field, JSON.stringify(value)]))
   const value = () => wrongValues[random.below(wrongValues.length)]!
@@ -138,8 +142,9 @@ function spoiled(body: Surface['body'], random: RandomStream): string {
     fields.set(known[random.below(known.length)]!, value())
   // One at least makes it wrong for certain: an object is no model's name.
   const wrong = random.below(2) === 0 ? 'model' : required[random.below(required.length)]!
-  if (random.below(4) === 0 && wrong !== 'model' && wrong !== 'max_tokens' && wrong !== 'max_output_tokens')
-    fields.delete(wrong)
+  const canBeLeftOut =
+    ['model', 'max_tokens', 'max_output_tokens'].includes(wrong) || isRightWithoutPrompt === true
+  if (!canBeLeftOut && random.below(4) === 0) fields.delete(wrong)
   else fields.set(wrong, '{"no":1}')
   return `{${[...fields].map(([field, json]) => `${JSON.stringify(field)}:${json}`).join(',')}}`
 }
@@ -174,7 +179,7 @@ it.each(Object.entries(surfaces))(
     for (const text of wrongTexts) await expectRefused(surface, text)
     await expectRefused(surface, JSON.stringify(surface.body), 'text/plain')
     for (let count = wrongTexts.length + 1; count < 500; count++)
-      await expectRefused(surface, spoiled(surface.body, random))
+      await expectRefused(surface, spoiled(surface, random))
     expect(server.child.exitCode).toBe(null)
     expect((await send(surface, JSON.stringify(surface.body))).status).toBe(right.status)
   },

@@ -35,7 +35,7 @@ export const fieldNotes: Readonly<Record<string, string>> = {
   priority: 'Within class and user, lower is sooner.',
   metadata: 'Texts by name. Known: program_id, deadline_ms, ttft_ms, num_stages.',
   stream_options: 'include_usage: the last chunk has the counts.',
-  prompt_cache_key: 'Only requests with the same key share cached prompts with this one.',
+  prompt_cache_key: 'Requests of one key come again: their cached prompts stay longer.',
   prompt_cache_retention: 'How long the cached prompt should stay.',
   response_format: 'The form of the answer: text, json_object or json_schema.',
   structured_outputs: 'The form of the answer: json, regex, choice or grammar.',

@@ -1,7 +1,7 @@
 import multipart, { type MultipartFile } from '@fastify/multipart'
 import { createReadStream } from 'node:fs'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { ServingError } from '../../core/errors.ts'
+import { InvariantError, ServingError } from '../../core/errors.ts'
 import type { FileWriter, StoredFile } from '../../storage/file-store.ts'
 import type { ApiContext } from '../context.ts'
 import { parseBody } from '../errors.ts'
@@ -110,8 +110,15 @@ async function receive(context: ApiContext, request: FastifyRequest, owner: stri
     return stored
   } catch (error) {
     await writer?.discard()
-    throw error
+    throw formError(error)
   }
+}
+
+/** The parser of forms throws plain errors for forms that are none; what the system says is another matter. */
+function formError(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof ServingError) return error
+  if ('statusCode' in error || 'syscall' in error || error instanceof InvariantError) return error
+  return new ServingError('INVALID_REQUEST', `The form cannot be read (${error.message}).`, { cause: error })
 }
 
 async function copy({ file, fieldname }: MultipartFile, writer: FileWriter, maxBytes: number): Promise<void> {
