@@ -6,6 +6,7 @@ import { defaultServiceClasses } from '../../src/core/service-class.ts'
 import type { EngineClient } from '../../src/engine/engine-client.ts'
 import { systemClock } from '../../src/engine/system-clock.ts'
 import { createChatTemplate } from '../../src/text/chat-template.ts'
+import { logExercises } from './exercise-log.ts'
 import { ByteTokenizer } from './byte-tokenizer.ts'
 import { ScriptedEngine, type ScriptedEngineOptions } from './scripted-engine.ts'
 
@@ -48,7 +49,7 @@ export function byteServer(
   recorder?: WorkloadRecorder,
 ): ApiServer {
   const tokenizer = new ByteTokenizer(template)
-  return createServer({
+  const server = createServer({
     engine,
     tokenizer,
     chat: createChatTemplate(template, tokenizer),
@@ -70,6 +71,8 @@ export function byteServer(
     logLevel: 'silent',
     recorder,
   })
+  logExercises(server.app)
+  return server
 }
 
 /** Listens on a free port of the loopback; the port. */
