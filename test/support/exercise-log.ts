@@ -1,6 +1,6 @@
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { FastifyInstance } from 'fastify'
+import type { ApiServer } from '../../src/api/server.ts'
 
 /** A request that a test sent: where to, with which fields, and whether it was answered. */
 export interface Exercise {
@@ -10,7 +10,7 @@ export interface Exercise {
 }
 
 /** Where SWITCHYARD_EXERCISES names a folder, requests to this server are noted there, for the compatibility table. */
-export function logExercises(app: FastifyInstance): void {
+export function logExercises(app: ApiServer['app']): void {
   const dir = process.env['SWITCHYARD_EXERCISES']
   if (dir === undefined) return
   app.addHook('onResponse', (request, reply, done) => {
