@@ -1,5 +1,5 @@
 import { invariant } from '../core/errors.ts'
-import type { BlockId, SequenceId } from '../core/units.ts'
+import { toBlockId, type BlockId, type SequenceId } from '../core/units.ts'
 import type { BlockCopy } from './block-copy.ts'
 import { blocksOf } from './block-lists.ts'
 import { BlockSwapper, type SwapperConfig } from './block-swapper.ts'
@@ -337,8 +337,12 @@ export class KvCacheManager {
     this.#holdings.delete(sequenceId)
     let index = 0
     for (const extent of holding.table.extents) {
+      const end = extent.start + extent.length
       if (this.#cache === undefined) this.#pool.release(extent)
-      else for (const block of blocksOf(extent)) this.#letGo(block, index++, holding)
+      else {
+        for (let block = extent.start as number; block < end; block += 1)
+          this.#letGo(toBlockId(block), index++, holding)
+      }
     }
   }
 

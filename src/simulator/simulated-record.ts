@@ -90,12 +90,17 @@ export class SimulatedRecord {
 
   /** Made anew each time. */
   get tokenTimes(): readonly number[] {
-    const times: number[] = []
+    const times = Array<number>(this.#numTokens)
+    let count = 0
     for (let index = 0; index < this.#stretches.length; index += 2) {
       const last = this.#stretches[index + 1]!
-      for (let step = this.#stretches[index]!; step <= last; step += 1) times.push(this.#instant(step))
+      for (let step = this.#stretches[index]!; step <= last; step += 1) times[count++] = this.#instant(step)
     }
     return times
+  }
+
+  get #numTokens(): number {
+    return this.#stretches.reduce((sum, step, index) => sum + (index % 2 === 0 ? -step : step + 1), 0)
   }
 
   #instant(step: number): number {
