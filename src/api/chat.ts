@@ -4,6 +4,7 @@ import { ServingError } from '../core/errors.ts'
 import type { GrammarSpec } from '../core/grammar-spec.ts'
 import type { Micros } from '../core/units.ts'
 import { encodePrompt } from '../text/chat-template.ts'
+import { answerGrammar } from './answer-grammar.ts'
 import { answer } from './answer.ts'
 import type { AnswerFormat } from './answer-format.ts'
 import { chatOutput } from './chat-output.ts'
@@ -48,7 +49,7 @@ export async function answerChat(
     return {
       tokens: encodePrompt(context.tokenizer, prompt.text),
       output: chatOutput(context, body, prompt),
-      grammar: prompt.grammar,
+      grammar: answerGrammar(context.dialect, body, prompt),
     }
   }
   return answerPrompt(context, exchange, promptOf, formatOf)

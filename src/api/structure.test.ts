@@ -4,9 +4,14 @@ import { zodResponseFormat } from 'openai/helpers/zod'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { byteServer, listen } from '../../test/support/api-server.ts'
-import { begins } from '../../test/support/grammar-walk.ts'
+import { begins, matches } from '../../test/support/grammar-walk.ts'
 import { createEngine } from '../engine/create-engine.ts'
 import type { EngineClient } from '../engine/engine-client.ts'
+import type { Dialect } from '../text/output/dialect.ts'
+import { toolFamilies } from '../text/output/families/index.ts'
+import type { ReasoningTags } from '../text/output/reasoning-parser.ts'
+import { answerGrammar } from './answer-grammar.ts'
+import type { ChatRequest } from './schemas/chat.ts'
 import type { ApiServer } from './server.ts'
 
 /** Chooses bytes by lot, so that nothing but the grammar makes sense of them. Its pool is too small for four. */
@@ -199,15 +204,45 @@ describe('other ways to ask for a form', () => {
     [{ guided_regex: 'a', grammar: 'root ::= "a"' }, 'grammar', 'exclude'],
     [{ response_format: { type: 'xml' } }, 'response_format.type', ''],
     [{ structured_outputs: { choice: [] } }, 'structured_outputs.choice', ''],
-    [
-      { guided_json: { enum: [Array.from({ length: 3000 }).reduce((inner) => [inner], 1)] } },
-      'guided_json',
-      'nested',
-    ],
   ])('%j is refused, naming %s', async (fields, param, why) => {
     const { status, error } = await complete(fields)
     expect(status).toBe(400)
     expect(error).toMatchObject({ param })
     expect(error!.message).toContain(why)
+  })
+})
+
+const tool = (name: string, parameters: Record<string, unknown>) => ({
+  type: 'function' as const,
+  function: { name, parameters },
+})
+
+describe('the form of an answer', () => {
+  const dialect = (reasoning: ReasoningTags | undefined): Dialect => ({
+    family: toolFamilies.hermes,
+    reasoning,
+    shownTokenIds: new Set(),
+  })
+  const prompt = { text: 'Go:', grammar: undefined }
+  const asked = { response_format: { type: 'json_object' } } as ChatRequest
+
+  it('may give way to a call', () => {
+    const tools = [tool('f', { properties: { a: { const: 1 } } })]
+    const spec = answerGrammar(dialect(undefined), { ...asked, tools } as unknown as ChatRequest, prompt)!
+    expect(matches(spec, '{"b": 2}')).toBe(true)
+    expect(matches(spec, '<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>')).toBe(true)
+    expect(matches(spec, '<tool_call>\n{"name": "g", "arguments": {"a": 1}}\n</tool_call>')).toBe(false)
+    expect(matches(spec, '<tool_call>\n{"name": "f", "arguments": {"a": 2}}\n</tool_call>')).toBe(false)
+  })
+
+  it('may come behind reasoning, unless that is over', () => {
+    const tags = { open: '<think>', close: '</think>' }
+    const free = answerGrammar(dialect(tags), asked, prompt)!
+    const over = answerGrammar(dialect(tags), asked, { ...prompt, text: '<think></think>\n' })!
+    expect(matches(free, '{}')).toBe(true)
+    expect(matches(free, '<think>\nAh </thin</think>\n\n{}')).toBe(true)
+    expect(matches(free, '<think>{}')).toBe(false)
+    expect(matches(over, '{}')).toBe(true)
+    expect(matches(over, '<think>Hm.</think>{}')).toBe(false)
   })
 })

@@ -13,6 +13,8 @@ export type GrammarSpec =
   | { readonly kind: 'choice'; readonly options: readonly string[] }
   /** GBNF, with the start symbol `root`. */
   | { readonly kind: 'gbnf'; readonly source: string }
+  /** Any text up to the first place where it says `marker`, and that. */
+  | { readonly kind: 'until'; readonly marker: string }
   | { readonly kind: 'sequence'; readonly parts: readonly GrammarSpec[] }
   | { readonly kind: 'anyOf'; readonly options: readonly GrammarSpec[] }
   /** `max` undefined: no limit. */

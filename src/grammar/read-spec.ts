@@ -6,6 +6,7 @@ import { grammarError } from './grammar-error.ts'
 import { choice, repeat, rule, sequence, text, type Grammar, type GrammarNode } from './node.ts'
 import { wholeTextRegex } from './regex-parser.ts'
 import { anyObjectSchema, schemaGrammar } from './schema/json-schema.ts'
+import { untilNode } from './until.ts'
 
 const maxNesting = 20
 
@@ -34,6 +35,8 @@ function nodeOf(spec: GrammarSpec, rules: Map<string, GrammarNode>, depth: numbe
       return choice(spec.options.map(text))
     case 'gbnf':
       return embed(parseGbnf(spec.source), rules)
+    case 'until':
+      return untilNode(spec.marker, rules)
     case 'sequence':
       return sequence(...spec.parts.map(nested))
     case 'anyOf':

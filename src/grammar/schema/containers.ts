@@ -29,9 +29,9 @@ const comma = sequence(text(','), space)
 export function objectNode(builder: NodeBuilder, schema: PlainSchema, path: string): GrammarNode {
   const { properties, required } = schema
   // A list of properties with nothing said of others is meant to be complete.
-  const additional = schema.additional ?? properties.size === 0
+  const additional = schema.additional ?? !schema.listsProperties
   const listed = new Map(properties)
-  for (const key of required) if (!listed.has(key)) listed.set(key, additional)
+  for (const key of required) if (!listed.has(key)) listed.set(key, schema.additional ?? true)
   const others = otherMembers(builder, [...listed.keys()], additional, `${path}/additionalProperties`)
   /** What may follow behind a member, and what may stand first; from the last property to the first. */
   let behind: GrammarNode = others === undefined ? empty : repeat(sequence(comma, others), 0)

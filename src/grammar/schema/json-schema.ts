@@ -257,9 +257,9 @@ const numberFormats = new Set(['int32', 'int64', 'float', 'double'])
 
 /** A schema that says nothing of types means those that its keywords are about. */
 function typesMeant(schema: PlainSchema): readonly TypeName[] {
-  const { properties, required, additional, items, prefixItems } = schema
+  const { listsProperties, required, additional, items, prefixItems } = schema
   const meant: TypeName[] = []
-  if (properties.size > 0 || required.size > 0 || additional !== undefined) meant.push('object')
+  if (listsProperties || required.size > 0 || additional !== undefined) meant.push('object')
   if (items !== undefined || prefixItems.length > 0 || schema.minItems > 0 || schema.maxItems < Infinity) {
     meant.push('array')
   }

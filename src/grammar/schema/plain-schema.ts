@@ -21,6 +21,8 @@ export interface PlainSchema {
   /** All values there are; undefined: no list. */
   readonly values: readonly unknown[] | undefined
   readonly properties: ReadonlyMap<string, SubSchema>
+  /** It has a list of properties, if an empty one. */
+  readonly listsProperties: boolean
   readonly required: ReadonlySet<string>
   /** Undefined: not said. */
   readonly additional: SubSchema | undefined
@@ -49,6 +51,7 @@ export function readPlainSchema(schema: JsonObject, path: string): PlainSchema {
     types: reader.types(),
     values: reader.values(),
     properties: new Map(Object.entries(reader.object('properties'))),
+    listsProperties: schema['properties'] !== undefined,
     required: new Set(reader.strings('required')),
     additional: schema['additionalProperties'],
     prefixItems: reader.list('prefixItems'),
@@ -74,6 +77,7 @@ export function conjunction(a: PlainSchema, b: PlainSchema): PlainSchema {
     types: commonTypes(a.types, b.types),
     values: commonValues(a.values, b.values),
     ...commonProperties(a, b),
+    listsProperties: a.listsProperties || b.listsProperties,
     required: new Set([...a.required, ...b.required]),
     ...commonItems(a, b),
     minItems: Math.max(a.minItems, b.minItems),
