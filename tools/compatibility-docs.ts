@@ -99,7 +99,7 @@ function main(args: readonly string[]): void {
     execFileSync('npx', ['vitest', 'run', '--project', 'unit', 'src/api', 'test/unit'], {
       cwd: root,
       env: { ...process.env, SWITCHYARD_EXERCISES: dir },
-      stdio: ['ignore', 'ignore', 'inherit'],
+      stdio: ['ignore', 'inherit', 'inherit'],
     })
     const docs = compatibilityDocs(exercisesOf(dir))
     if (!args.includes('--check')) return writeFileSync(path, docs)

@@ -8,6 +8,7 @@ import { openGguf } from '../../src/model/gguf-reader.ts'
 import { readModelCard } from '../../src/model/model-card.ts'
 import { createChatTemplate } from '../../src/text/chat-template.ts'
 import { openLlamaTokenizer } from '../../src/text/llama-tokenizer.ts'
+import { logExercises } from './exercise-log.ts'
 import { amplyAdmitting, listen } from './api-server.ts'
 
 export interface BundledServer {
@@ -71,6 +72,7 @@ export async function startBundledServer(
     version: '1.2.3',
     logLevel: 'silent',
   })
+  logExercises(api.app)
   await engine.ready()
   const url = `http://127.0.0.1:${await listen(api)}`
   return {

@@ -12,6 +12,7 @@ import { systemClock } from '../../src/engine/system-clock.ts'
 import { createChatTemplate } from '../../src/text/chat-template.ts'
 import { openLlamaTokenizer } from '../../src/text/llama-tokenizer.ts'
 import { amplyAdmitting } from '../support/api-server.ts'
+import { logExercises } from '../support/exercise-log.ts'
 import { testExecutorOptions } from '../support/single-sequence.ts'
 
 const modelPath = 'models/yardling/yardling-q8_0.gguf'
@@ -47,6 +48,7 @@ beforeAll(async () => {
     version: '0.0.0',
     logLevel: 'silent',
   })
+  logExercises(server.app)
   await server.app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = server.app.server.address() as AddressInfo
   baseURL = `http://127.0.0.1:${port}`
