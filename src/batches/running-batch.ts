@@ -17,6 +17,7 @@ export class RunningBatch {
   readonly #again: number[] = []
   #pending: LineResult[] = []
   #next = 0
+  #lastRead: Promise<unknown> = Promise.resolve()
   #numWithResult: number
 
   private constructor(batch: Batch, store: BatchStore, file: LineFile, prepared: PreparedBatch) {
@@ -68,8 +69,11 @@ export class RunningBatch {
     this.#again.push(line)
   }
 
+  /** One after the other, so that lines go out in the order in which they were taken. */
   read(line: number): Promise<string> {
-    return this.#file.read(this.#prepared.places[line]!)
+    const text = this.#lastRead.then(() => this.#file.read(this.#prepared.places[line]!))
+    this.#lastRead = text.catch(() => undefined)
+    return text
   }
 
   record(result: LineResult): void {
