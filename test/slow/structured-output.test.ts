@@ -61,29 +61,36 @@ describe('the bundled model under schemas of growing difficulty', () => {
       const complete = answers.filter(({ reason }) => reason === 'stop')
       for (const { text } of complete) expect(validates(JSON.parse(text)), text).toBe(true)
       for (const { reason } of answers) expect(['stop', 'length']).toContain(reason)
-      expect(complete.length).toBeGreaterThan(0)
+      // A text that may say anything before what it must say need not come to that.
+      if (name !== 'a pattern anywhere') expect(complete.length).toBeGreaterThan(0)
     },
     120_000,
   )
 })
 
 it('goes on in the same text when the engine is killed', async () => {
-  const schema = schemas['thirty fields']!
-  const undisturbed = await textOf('undisturbed', schema, 1, 7)
-  const { pid } = await engine.ready()
-  const promptTokens = tokenizer.encode('Answer in JSON: ', { addSpecial: true, parseSpecial: false })
-  const grammar = { kind: 'jsonSchema', schema } as const
-  const fields = {
-    id: 'killed',
-    promptTokens,
-    grammar,
-    maxTokens: 700,
-    sampling: { temperature: 1, seed: 7 },
-  }
-  const { tokens, finish } = await generate(engine, fields, (count) => {
+  // Without kernels, whose rounding depends on how many tokens are computed at once.
+  const fake = createEngine({
+    executor: {
+      kind: 'fake',
+      vocabSize: 258,
+      maxModelLen: 2000,
+      blockSize: 16,
+      numBlocks: 200,
+      stepMicros: 500,
+    },
+    scheduler: { maxNumSeqs: 4, maxNumBatchedTokens: 64, maxTbtMs: undefined, policy: 'fcfs' },
+  })
+  const grammar = { kind: 'jsonSchema', schema: schemas['thirty fields']! } as const
+  const fields = { promptTokens: [1, 2, 3], grammar, maxTokens: 1500, sampling: { temperature: 1, seed: 7 } }
+  const undisturbed = await generate(fake, { ...fields, id: 'undisturbed' })
+  const { pid } = await fake.ready()
+  const killed = await generate(fake, { ...fields, id: 'killed' }, (count) => {
     if (count === 60) process.kill(pid, 'SIGKILL')
   })
-  expect(finish.error).toBeUndefined()
-  expect((await engine.ready()).pid).not.toBe(pid)
-  expect(tokenizer.decode(tokens)).toBe(undisturbed.text)
-}, 120_000)
+  const { pid: next } = await fake.ready()
+  await fake.close()
+  expect(next).not.toBe(pid)
+  expect(killed.finish.reason).toBe('stop')
+  expect(killed.tokens).toEqual(undisturbed.tokens)
+}, 60_000)
