@@ -4,8 +4,9 @@
  * six minutes on real servers, seconds in the simulator. Prints Markdown for docs/results/fairness.md.
  *
  *   npx tsx bench/fairness.ts --model FILE --peer llama-server [--only flood,agents,deadlines,mixed] [--small]
- *   npx tsx bench/fairness.ts --simulate LATENCY-FILE
+ *   npx tsx bench/fairness.ts --simulate LATENCY-FILE [--plot goodput.svg]
  */
+import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { figuresOf } from '../src/bench/figures.ts'
 import type { RequestRecord } from '../src/bench/request-record.ts'
@@ -16,6 +17,7 @@ import type { EvictionName } from '../src/kvcache/eviction/index.ts'
 import { summarize } from '../src/metrics/summary.ts'
 import type { PolicyName } from '../src/scheduler/policies/index.ts'
 import type { Workload } from '../src/workload/workload.ts'
+import { goodputPlot, type GoodputPoint } from './fairness/goodput-plot.ts'
 import { agents, flood, mixed } from './fairness/loads.ts'
 import { withLlamaServer, withSwitchyard } from './fairness/servers.ts'
 import { simulated } from './fairness/simulated.ts'
@@ -27,7 +29,8 @@ const { values } = parseArgs({
     peer: { type: 'string' },
     simulate: { type: 'string' },
     only: { type: 'string', default: 'flood,agents,deadlines,mixed' },
-    shares: { type: 'string', default: '0.7,1,1.3' },
+    shares: { type: 'string', default: '0.5,0.6,0.7,0.8,0.9,1,1.1,1.2,1.3' },
+    plot: { type: 'string' },
     small: { type: 'boolean', default: false },
   },
 })
@@ -76,7 +79,7 @@ const percent = (value: number): string => `${(100 * value).toFixed(0)} %`
 
 async function runFlood(): Promise<void> {
   const size = { maxNumSeqs: 16, kvTokens: 16_384 }
-  const span = values.small ? 8 : 50
+  const span = values.small ? 8 : 34
   const rows: string[][] = []
   const run = async (server: Server, name: string, load: Workload, aloneP99?: number): Promise<number> => {
     const records = await serve(server, load)
@@ -136,7 +139,7 @@ function durations(records: readonly RequestRecord[]): Map<string, number> {
 
 async function runAgents(): Promise<void> {
   const load = agents({
-    programs: values.small ? 4 : 40,
+    programs: values.small ? 4 : 24,
     rate: 0.5,
     turns: 8,
     system: 256,
@@ -215,6 +218,7 @@ async function runMixed(): Promise<void> {
   const size = { maxNumSeqs: 16, kvTokens: 32_768 }
   const rows: string[][] = []
   const span = values.small ? 5 : isReal ? 40 : 300
+  const points: GoodputPoint[] = []
   // More than anybody can serve: what is served meanwhile is the capacity.
   const most = mixed({ rate: 6, seconds: values.small ? 3 : 30 })
   const records = await serve({ policy: 'fcfs', ...size }, most)
@@ -229,23 +233,23 @@ async function runMixed(): Promise<void> {
         { policy, ...size },
         mixed({ rate: share * chatsAtCapacity, seconds: span }),
       )
-      const row = [share.toFixed(2), policy]
-      for (const tenant of kinds)
-        row.push(
-          percent(
-            goodput(
-              records.filter((each) => each.tenant === tenant),
-              tenant,
-            ),
-          ),
-        )
-      rows.push(row)
+      const shares = kinds.map((tenant) => goodput(records, tenant))
+      rows.push([share.toFixed(2), policy, ...shares.map(percent)])
+      kinds.forEach((kind, index) => points.push({ share, policy, kind, goodput: shares[index]! }))
     }
   }
   print('Mixed classes, share that met its targets', ['of capacity', 'policy', ...kinds], rows)
+  if (values.plot !== undefined) await writeFile(values.plot, goodputPlot(points, titles))
 }
 
-function goodput(records: readonly RequestRecord[], tenant: (typeof kinds)[number]): number {
+const titles = {
+  chats: 'chats: TTFT 1 s, TBT 100 ms',
+  readers: 'long flex prompts: TTFT 30 s',
+  jobs: 'batch jobs: done in 5 min',
+}
+
+function goodput(all: readonly RequestRecord[], tenant: (typeof kinds)[number]): number {
+  const records = all.filter((each) => each.tenant === tenant)
   const targets = {
     chats: { ttftMs: 1000, tbtMs: 100 },
     readers: { ttftMs: 30_000 },

@@ -58,8 +58,8 @@ export function flood({ seconds, count = 0, sessions = false }: FloodLoad): Work
       at: 0,
       tenant: 'flood',
       ...(sessions ? { program: `session-${index}` } : {}),
-      numPrompt: 100 + random.below(150),
-      numOutput: 80 + random.below(120),
+      numPrompt: 60 + random.below(100),
+      numOutput: 60 + random.below(80),
     }),
   )
   return workload('flood', [...many, ...visitor])
