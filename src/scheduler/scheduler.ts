@@ -190,7 +190,7 @@ export class Scheduler {
       if (sequence.numPendingTokens === 1) draft.add(sequence)
     }
     const prefilling = this.#running.filter(({ numPendingTokens }) => numPendingTokens > 1)
-    if (mayAdmit && this.#isAhead(heir ?? this.#waiting.peek(now), prefilling)) {
+    if (mayAdmit && this.#isAhead(heir ?? this.#swapIns.next(now), prefilling)) {
       this.#admitWaiting(draft, now, { heir, preempted, most: 1 })
     }
     for (const sequence of prefilling) draft.add(sequence)
@@ -350,7 +350,7 @@ export class Scheduler {
    * computed again. Returns whom the places are for.
    */
   #yieldPlaces(preempted: SequenceId[], now: Micros): Sequence | undefined {
-    const next = this.#policy.pickYielding === undefined ? undefined : this.#waiting.peek(now)
+    const next = this.#policy.pickYielding === undefined ? undefined : this.#swapIns.next(now)
     if (next === undefined) return undefined
     // What it finds may be found because of those that yield: look again each time.
     for (let hit = this.#findPrefix(next); !this.#hasPlaceFor(next, hit); hit = this.#findPrefix(next)) {
@@ -363,7 +363,7 @@ export class Scheduler {
       this.#preempt(index)
       preempted.push(picked.id)
     }
-    return preempted.length > 0 ? next : undefined
+    return preempted.length > 0 ? this.#swapIns.noteHeir(next) : undefined
   }
 
   /** The first in line may begin before prompts under way go on. */
@@ -388,7 +388,7 @@ export class Scheduler {
   ): WaitReason | undefined {
     let first = heir?.status === 'running' ? undefined : heir
     for (let count = 0; count < most && this.#running.length < this.#maxNumSeqs; count += 1) {
-      const sequence = first ?? this.#waiting.peek(now)
+      const sequence = first ?? this.#swapIns.next(now)
       first = undefined
       if (sequence === undefined) return undefined
       if (preempted.includes(sequence.id)) return 'preemption'
@@ -423,7 +423,7 @@ export class Scheduler {
   /** Brings back early what those next in line will need, also while there is no place for them. */
   #beginSwapIns(now: Micros): void {
     if (this.#kv.swapper === undefined) return
-    for (let next = this.#waiting.peek(now); next !== undefined; next = this.#waiting.peek(now)) {
+    for (let next = this.#swapIns.next(now); next !== undefined; next = this.#swapIns.next(now)) {
       const hit = this.#findPrefix(next)
       if (!this.#room.isThereFor(next, hit) || this.#swapIns.begin(next, hit) !== 'begun') return
     }

@@ -1,5 +1,5 @@
 import { invariant } from '../core/errors.ts'
-import type { SequenceId } from '../core/units.ts'
+import type { Micros, SequenceId } from '../core/units.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import type { PrefixHit } from '../kvcache/prefix-cache.ts'
 import type { Transfer, TransferOutcome } from '../kvcache/transfer.ts'
@@ -18,6 +18,7 @@ export class SwapIns {
   readonly #kv: KvCacheManager
   readonly #queue: WaitingQueue
   readonly #sequences = new Map<SequenceId, Sequence>()
+  #heir: Sequence | undefined
 
   /** `queue`: where sequences wait. */
   constructor(kv: KvCacheManager, queue: WaitingQueue) {
@@ -31,6 +32,23 @@ export class SwapIns {
 
   values(): Iterable<Sequence> {
     return this.#sequences.values()
+  }
+
+  /**
+   * Who goes next: the first in line, or the one for whom others gave up their places, once its blocks are there. If
+   * those who gave way could come before it then, they would have to give way again, and so on for ever.
+   */
+  next(now: Micros): Sequence | undefined {
+    const status = this.#heir?.status
+    if (status !== 'waiting' && status !== 'preempted') this.#heir = undefined
+    const isThere = this.#heir !== undefined && !this.#sequences.has(this.#heir.id)
+    return isThere ? this.#heir : this.#queue.peek(now)
+  }
+
+  /** Others gave up their places for a sequence, which is returned. Without tiers it has them at once. */
+  noteHeir(sequence: Sequence): Sequence {
+    if (this.#kv.swapper !== undefined) this.#heir = sequence
+    return sequence
   }
 
   /** As `KvCacheManager.bringBack`, for a sequence of the queue, which is set aside after `begun`. */

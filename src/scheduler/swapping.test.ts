@@ -83,11 +83,55 @@ describe('swapping', () => {
       expect(tiers[0]!.numBlocksRead).toBeLessThan(1.5 * 13 * numTenants)
     },
   )
+
+  it('admits whom others gave way to once its blocks are there, before they are back in its place', () => {
+    const trunk = [7, 3, 2, 34, 78, 24]
+    const long = [...trunk, 45, 25, 94, 11, 38, 83, 4, 68]
+    const [a, b] = [{ tenant: 'a' }, { tenant: 'b' }]
+    const flex = { ...b, atStep: 5, serviceClass: 'flex', maxTokens: 5, priority: 1 }
+    const flexes = Array.from({ length: 3 }, () => ({
+      ...flex,
+      promptTokens: [...trunk, 23, 37, 77, 26, 37],
+    }))
+    const stops = { ignoreEos: false }
+    const twin = { ...a, ...stops, atStep: 18, serviceClass: 'flex', maxTokens: 73 }
+    const twins = Array.from({ length: 2 }, () => ({ ...twin, promptTokens: [23, 18, 9, 23, 71] }))
+    const batch = { ...b, serviceClass: 'batch', numRecovered: 1 }
+    const arrivals = [
+      { ...b, ...stops, atStep: 15, maxTokens: 7, priority: 1, promptTokens: [38, 49, 63, 24, 22, 17] },
+      ...twins,
+      { ...batch, atStep: 35, maxTokens: 40, promptTokens: [...long, 16, 57, 64] },
+      { ...a, atStep: 15, maxTokens: 86, numRecovered: 7, promptTokens: [3, 43, 67, 25] },
+      { ...a, atStep: 12, maxTokens: 80, promptTokens: [...long, 24, 33, 29, 81, 54, 67, 49, 79, 78, 32] },
+      {
+        ...b,
+        ...stops,
+        atStep: 9,
+        maxTokens: 3,
+        serviceClass: 'priority',
+        promptTokens: [35, 75, 32, 29, 56],
+      },
+      { ...batch, ...stops, atStep: 13, maxTokens: 9, priority: 1, promptTokens: [76, 19] },
+      ...flexes,
+    ].map((fields) => comeBack(fields))
+    const scenario = {
+      arrivals,
+      numBlocks: 10,
+      maxNumSeqs: 4,
+      maxNumBatchedTokens: 3,
+      maxTbtMicros: undefined,
+      growthHeadroom: 0,
+      eviction: 'value',
+      tiers: { numSlots: [200], keepsLast: false, seed: 2039516487, writing: 0, reading: 0, mostSteps: 1 },
+    } as const
+    const run = new SchedulerRun(scenario, policies.slo())
+    run.toEnd()
+    expect(run.ended.size).toBe(arrivals.length)
+  })
 })
 
-function comeBack(of: Pick<Arrival, 'atStep' | 'promptTokens' | 'tenant'>): Arrival {
+function comeBack(of: Pick<Arrival, 'atStep' | 'promptTokens' | 'tenant'> & Partial<Arrival>): Arrival {
   return {
-    ...of,
     numRecovered: 0,
     maxTokens: 6,
     ignoreEos: true,
@@ -98,5 +142,6 @@ function comeBack(of: Pick<Arrival, 'atStep' | 'promptTokens' | 'tenant'>): Arri
     cacheSalt: undefined,
     cancelAfter: undefined,
     cancelInFlight: false,
+    ...of,
   }
 }
