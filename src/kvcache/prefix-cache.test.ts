@@ -81,9 +81,9 @@ describe('the prefix cache', () => {
         { numRuns: 150 },
       )
       expect(sums.hits).toBeGreaterThan(500)
-      expect(sums.copies).toBeGreaterThan(50)
-      expect(sums.evictions).toBeGreaterThan(30)
-      expect(sums.joined).toBeGreaterThan(10)
+      expect(sums.copies).toBeGreaterThan(25)
+      expect(sums.evictions).toBeGreaterThan(15)
+      expect(sums.joined).toBeGreaterThan(0)
     },
   )
 
