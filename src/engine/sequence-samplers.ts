@@ -56,8 +56,7 @@ export class SequenceSamplers {
     const { id, sampling, promptTokens, outputTokens } = request
     const matcher = this.#matcherOf(request)
     if (matcher !== undefined && 'code' in matcher) return matcher
-    const isMasked = matcher !== undefined
-    const sampler = createSampler(sampling, promptTokens, outputTokens, { isMasked })
+    const sampler = createSampler(sampling, promptTokens, outputTokens)
     const pooling = request.pooling && new StatePooling(request.pooling)
     this.#numNotStarted += 1
     this.#live.set(id, { sampler, matcher, pooling, hasStarted: false })

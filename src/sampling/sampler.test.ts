@@ -102,7 +102,7 @@ describe('sampling from a row', () => {
           const mask = hasLists ? listed : { ...listed, allowed: undefined, denied: undefined }
           fc.pre(listed.count > 1)
           const row = rowOf(logits, numTop)
-          const sampler = createSampler(params, promptTokens, outputTokens, { isMasked: true })
+          const sampler = createSampler(params, promptTokens, outputTokens)
           const expected = referenceToken(row, params, promptTokens, outputTokens, mask)
           expect(sampler.sample(row, mask).tokenId).toBe(expected)
           const wide = { ...mask, allowed: undefined }

@@ -16,7 +16,7 @@ import { drawIndex, drawsFromWholeRow, toDrawRules, type DrawRules } from './dra
 import { LogitAdjustments } from './logit-adjustments.ts'
 import { checkLogit } from './logit-errors.ts'
 import { tokenLogprobs } from './logprobs.ts'
-import { maskedCandidates } from './masked-candidates.ts'
+import { bestAllowed, maskedCandidates } from './masked-candidates.ts'
 import { narrowCandidates } from './narrow-candidates.ts'
 import type { AdjustedRow } from './total-mass.ts'
 import { wideCandidates } from './wide-candidates.ts'
@@ -45,14 +45,8 @@ export function createSampler(
   params: SamplingParams,
   promptTokens: readonly number[],
   outputTokens: readonly number[],
-  options: SamplerOptions = {},
 ): Sampler {
-  return new TokenSampler(params, { promptTokens, outputTokens }, options)
-}
-
-export interface SamplerOptions {
-  /** `sample` will be called with masks. */
-  readonly isMasked?: boolean
+  return new TokenSampler(params, promptTokens, outputTokens)
 }
 
 /** vLLM's bound too: below it float32 logits cannot tell a draw from the best token. */
@@ -66,23 +60,13 @@ class TokenSampler implements Sampler {
   readonly #need: LogitsNeed
   #numOutputTokens: number
 
-  constructor(
-    params: SamplingParams,
-    {
-      promptTokens,
-      outputTokens,
-    }: { readonly promptTokens: readonly number[]; readonly outputTokens: readonly number[] },
-    { isMasked = false }: SamplerOptions,
-  ) {
+  constructor(params: SamplingParams, promptTokens: readonly number[], outputTokens: readonly number[]) {
     this.#params = params
     this.#adjustments = new LogitAdjustments(params, promptTokens, outputTokens)
     this.#rules = params.temperature < smallestTemperature ? undefined : toDrawRules(params)
     this.#numOutputTokens = outputTokens.length
     const bestIsEnough =
-      this.#rules === undefined &&
-      !this.#adjustments.possible &&
-      params.topLogprobs === undefined &&
-      !isMasked
+      this.#rules === undefined && !this.#adjustments.possible && params.topLogprobs === undefined
     this.#need = bestIsEnough
       ? { kind: 'argmax' }
       : { kind: 'top', logSumExpAt: massesNeeded(this.#rules, params.topLogprobs !== undefined) }
@@ -105,7 +89,9 @@ class TokenSampler implements Sampler {
   #choose(row: LogitsRow, mask: TokenMask | undefined): number {
     this.#adjustments.limitTo(row.vocabSize)
     if (mask?.count === 1) return mask.allowed![0]!
-    if (mask === undefined && this.#rules === undefined && this.#adjustments.size === 0) return row.topIds[0]!
+    if (this.#rules === undefined && this.#adjustments.size === 0) {
+      return mask === undefined ? row.topIds[0]! : bestAllowed(row, mask)
+    }
     const source = { row, adjustments: this.#adjustments, mask }
     const narrow =
       mask === undefined
