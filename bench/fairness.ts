@@ -86,17 +86,19 @@ async function runFlood(): Promise<void> {
     const own = records.filter(({ tenant, error }) => tenant === 'visitor' && error === undefined)
     const ttft = summarize(own.map(({ firstTokenAt, intendedAt }) => firstTokenAt! - intendedAt))
     const { fairness } = figuresOf(records, {})
-    rows.push([
-      `${server.policy}, ${name}`,
-      `${own.length}`,
-      ms(ttft?.p50),
-      ms(ttft?.p99),
-      aloneP99 === undefined ? '' : (ttft!.p99 / aloneP99).toFixed(2),
-      fairness?.jain.toFixed(2) ?? '',
-      fairness?.largestServiceGap.toFixed(0) ?? '',
-      lastEnd(records).toFixed(1),
-      `${records.filter(({ error }) => error !== undefined).length}`,
-    ])
+    rows.push(
+      told([
+        `${server.policy}, ${name}`,
+        `${own.length}`,
+        ms(ttft?.p50),
+        ms(ttft?.p99),
+        aloneP99 === undefined ? '' : (ttft!.p99 / aloneP99).toFixed(2),
+        fairness?.jain.toFixed(2) ?? '',
+        fairness?.largestServiceGap.toFixed(0) ?? '',
+        lastEnd(records).toFixed(1),
+        `${records.filter(({ error }) => error !== undefined).length}`,
+      ]),
+    )
     return ttft!.p99
   }
   const few = values.small ? 20 : 200
@@ -162,15 +164,17 @@ async function runAgents(): Promise<void> {
     const sum = (of: (record: RequestRecord) => number): number =>
       records.reduce((total, record) => total + of(record), 0)
     const cached = sum(({ cachedTokens }) => cachedTokens ?? 0) / sum(({ promptTokens }) => promptTokens)
-    rows.push([
-      server.policy === 'fcfs' ? 'fcfs, lru' : server.policy,
-      seconds(sorted?.mean),
-      seconds(sorted?.p50),
-      seconds(p95(all)),
-      percent(cached),
-      lastEnd(records).toFixed(1),
-      `${records.filter(({ error }) => error !== undefined).length}`,
-    ])
+    rows.push(
+      told([
+        server.policy === 'fcfs' ? 'fcfs, lru' : server.policy,
+        seconds(sorted?.mean),
+        seconds(sorted?.p50),
+        seconds(p95(all)),
+        percent(cached),
+        lastEnd(records).toFixed(1),
+        `${records.filter(({ error }) => error !== undefined).length}`,
+      ]),
+    )
   }
   print(
     'Agents',
@@ -207,7 +211,7 @@ async function runDeadlines(): Promise<void> {
       const numMet = [...took].filter(([program, each]) => each <= due.get(program)!).length
       row.push(percent(numMet / took.size))
     }
-    rows.push(row)
+    rows.push(told(row))
   }
   print('Deadlines met', ['workflows/s', 'fcfs', byDefault, 'deadline'], rows)
 }
@@ -234,7 +238,7 @@ async function runMixed(): Promise<void> {
         mixed({ rate: share * chatsAtCapacity, seconds: span }),
       )
       const shares = kinds.map((tenant) => goodput(records, tenant))
-      rows.push([share.toFixed(2), policy, ...shares.map(percent)])
+      rows.push(told([share.toFixed(2), policy, ...shares.map(percent)]))
       kinds.forEach((kind, index) => points.push({ share, policy, kind, goodput: shares[index]! }))
     }
   }
@@ -256,6 +260,12 @@ function goodput(all: readonly RequestRecord[], tenant: (typeof kinds)[number]):
     jobs: { e2eMs: 300_000 },
   } as const
   return figuresOf(records, targets[tenant], new Set(records)).goodput?.share ?? 0
+}
+
+/** Says each row as it comes: a run takes minutes. */
+function told(row: string[]): string[] {
+  process.stderr.write(`${row.join(' | ')}\n`)
+  return row
 }
 
 function print(title: string, header: readonly string[], rows: readonly (readonly string[])[]): void {
