@@ -1,8 +1,14 @@
+import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import type { PrefixHit } from '../kvcache/prefix-cache.ts'
 import type { Sequence } from './sequence.ts'
 
 /** Less than this part of a block is computed twice rather than waited for. */
 const leastGain = 1 / 4
+
+/** Its last token is computed in any case: without that there is nothing to sample from. */
+export function findPrefix(kv: KvCacheManager, { keys, tokens }: Sequence): PrefixHit {
+  return kv.findPrefix(keys, tokens.length - 1)
+}
 
 /**
  * Whether somebody who runs is computing the block that `sequence` needs next. Waiting for it costs nobody anything:

@@ -14,52 +14,36 @@ import { invariant } from '../core/errors.ts'
 import type { FinishReason, GenerationRequest } from '../core/request.ts'
 import { micros, toSequenceId, type Micros, type RequestId, type SequenceId } from '../core/units.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
-import type { PrefixHit } from '../kvcache/prefix-cache.ts'
 import type { Transfer, TransferOutcome } from '../kvcache/transfer.ts'
 import { createKeys, stopTokensOf, tooLong, type Admission } from './admission.ts'
+import { Entrance } from './entrance.ts'
+import { applyEntry, type Outcome, type Sampled } from './finished-step.ts'
 import type { SchedulingPolicy, Served } from './policy.ts'
 import { PlanDraft } from './plan-draft.ts'
-import { isBeingComputed } from './prefix-sharing.ts'
 import { ProgramBook } from './programs/program-book.ts'
 import { appendToAll, repeatsOf } from './repeated-steps.ts'
 import { Room } from './room.ts'
+import { RunningSet } from './running-set.ts'
 import type { SchedulerConfig } from './scheduler-config.ts'
-import { dropFinished, Sequence, type SequenceView } from './sequence.ts'
-import type { BlockCopy, PlanEntry, StepPlan } from './step-plan.ts'
+import { Sequence, type SequenceView } from './sequence.ts'
+import type { StepPlan } from './step-plan.ts'
 import type { StepWork } from './step-work.ts'
 import { SwapIns } from './swap-ins.ts'
 import type { WaitReason } from './timeline.ts'
 import { TokenBudget } from './token-budget.ts'
 import type { WaitingQueue } from './waiting-queue.ts'
+import { Yielding } from './yielding.ts'
 
 /** What happened to one sequence. */
-export interface SequenceResult {
+export interface SequenceResult extends Outcome {
   readonly sequence: SequenceView
-  /** The token appended in this step, if any; a token that ends the sequence is one. */
-  readonly tokenId: number | undefined
-  readonly finish: FinishReason | undefined
 }
-
-/** A sampled token per plan entry; undefined where nothing was sampled, `failed` where sampling broke. */
-export type Sampled = number | undefined | 'failed'
-
-/** Who lost places, and whom they are for. */
-interface Yielded {
-  readonly heir: Sequence | undefined
-  readonly preempted: readonly SequenceId[]
-  /** How many may be admitted now. */
-  readonly most?: number
-}
-
-const maxYieldsPerStep = 4
 
 export class Scheduler {
   readonly #kv: KvCacheManager
   readonly #policy: SchedulingPolicy
   readonly #budget: TokenBudget
-  readonly #maxNumSeqs: number
   readonly #compacts: boolean
-  readonly #room: Room
   /** Longest sequence that model and pool can hold. */
   readonly #maxLength: number
   readonly #endTokenIds: ReadonlySet<number>
@@ -67,8 +51,9 @@ export class Scheduler {
   readonly #waiting: WaitingQueue
   readonly #swapIns: SwapIns
   readonly #programs: ProgramBook | undefined
-  /** In order of admission. Each has blocks for all its tokens, except perhaps the one sampled last. */
-  readonly #running: Sequence[] = []
+  readonly #running: RunningSet
+  readonly #entrance: Entrance
+  readonly #yielding: Yielding
   #finishedOutside: SequenceResult[] = []
   #waitReason: WaitReason | undefined
   /** Preempted since the last plan. */
@@ -77,26 +62,33 @@ export class Scheduler {
   #work: StepWork = { numDecodes: 0, numPrefillTokens: 0, attendedKeys: 0 }
   #nextSequence = 1
   #step = 0
-  #numPreemptions = 0
 
   /** @throws {ServingError} INVALID_CONFIG */
   constructor(config: SchedulerConfig, kv: KvCacheManager, policy: SchedulingPolicy) {
+    const budget = new TokenBudget(config)
+    const waiting = policy.createQueue()
+    const swapIns = new SwapIns(kv, waiting)
+    const programs = policy.knowsPrograms === true ? new ProgramBook(kv) : undefined
+    const capacity = Math.min(config.maxNumSeqs, config.maxNumBatchedTokens)
+    const running = new RunningSet({ kv, policy, programs, waiting, capacity })
+    const room = new Room(kv, running.sequences, config.growthHeadroom)
     this.#kv = kv
     this.#policy = policy
-    this.#budget = new TokenBudget(config)
-    this.#maxNumSeqs = Math.min(config.maxNumSeqs, config.maxNumBatchedTokens)
+    this.#budget = budget
     this.#compacts = config.compacts ?? true
-    this.#room = new Room(kv, this.#running, config.growthHeadroom)
     this.#maxLength = Math.min(config.maxModelLen, kv.numTokenSlots)
     this.#endTokenIds = new Set(config.endTokenIds)
-    this.#waiting = policy.createQueue()
-    this.#swapIns = new SwapIns(kv, this.#waiting)
-    this.#programs = policy.knowsPrograms === true ? new ProgramBook(kv) : undefined
-    if (kv.swapper !== undefined) kv.swapper.recomputeTime = this.#budget.learnPrefillTime()
+    this.#waiting = waiting
+    this.#swapIns = swapIns
+    this.#programs = programs
+    this.#running = running
+    this.#entrance = new Entrance({ kv, budget, running, room, swapIns, programs })
+    this.#yielding = new Yielding({ kv, policy, running, room, swapIns })
+    if (kv.swapper !== undefined) kv.swapper.recomputeTime = budget.learnPrefillTime()
   }
 
   get numRunning(): number {
-    return this.#running.length
+    return this.#running.size
   }
 
   /** Preempted sequences included, and those whose blocks are on their way. */
@@ -105,7 +97,7 @@ export class Scheduler {
   }
 
   get numPreemptionsTotal(): number {
-    return this.#numPreemptions
+    return this.#running.numPreemptions
   }
 
   /** What kept the first in line from running in the last plan; undefined when nobody waits. */
@@ -176,25 +168,25 @@ export class Scheduler {
 
   schedule(now: Micros): StepPlan | undefined {
     invariant(this.#inFlight === undefined, 'one step at a time')
+    const running = this.#running.sequences
     this.#programs?.begin(now)
-    this.#budget.begin(this.#policy.stepTarget?.(this.#running))
-    const preempted = this.#growRunning()
+    this.#budget.begin(this.#policy.stepTarget?.(running))
+    const preempted = this.#running.grow()
     // What a preemption has just freed is for those that run on.
     const mayAdmit = preempted.length === 0
-    if (mayAdmit) this.#beginSwapIns(now)
-    const heir = mayAdmit ? this.#yieldPlaces(preempted, now) : undefined
+    if (mayAdmit) this.#entrance.beginSwapIns(now)
+    const heir = mayAdmit ? this.#yielding.yieldPlaces(preempted, now) : undefined
+    const turn = { now, heir, preempted }
     const draft = new PlanDraft(this.#kv, this.#budget)
-    if (this.#compacts) draft.compact(this.#running, this.numWaiting)
+    if (this.#compacts) draft.compact(running, this.numWaiting)
     // Who has caught up goes first: no stream waits for a prompt.
-    for (const sequence of this.#running) {
+    for (const sequence of running) {
       if (sequence.numPendingTokens === 1) draft.add(sequence)
     }
-    const prefilling = this.#running.filter(({ numPendingTokens }) => numPendingTokens > 1)
-    if (mayAdmit && this.#isAhead(heir ?? this.#swapIns.next(now), prefilling)) {
-      this.#admitWaiting(draft, now, { heir, preempted, most: 1 })
-    }
+    const prefilling = running.filter(({ numPendingTokens }) => numPendingTokens > 1)
+    if (mayAdmit && this.#yielding.goesAhead(heir, prefilling, now)) this.#entrance.admit(draft, turn, 1)
     for (const sequence of prefilling) draft.add(sequence)
-    this.#waitReason = mayAdmit ? this.#admitWaiting(draft, now, { heir, preempted }) : 'preemption'
+    this.#waitReason = mayAdmit ? this.#entrance.admit(draft, turn) : 'preemption'
     this.#kv.swapper?.keepAll()
     this.#untold.push(...preempted)
     if (draft.entries.length === 0) return undefined
@@ -231,11 +223,13 @@ export class Scheduler {
       const { position, tokens, samples } = entry
       if (isServiceNoted)
         served.push({ sequence, position, numTokens: tokens.length, numSamples: samples ? 1 : 0 })
-      const result = this.#advance(sequence, entry, sampled[index], now)
-      if (result !== undefined) results.push(result)
+      const outcome = applyEntry(this.#kv, sequence, entry, { sampled: sampled[index], now })
+      if (outcome !== undefined) results.push({ sequence, ...outcome })
+      // It leaves the running ones with all others that finish.
+      if (outcome?.finish !== undefined) this.#finish(sequence, outcome.finish)
     })
     this.#kv.endStep()
-    dropFinished(this.#running)
+    this.#running.dropFinished()
     const durations = stepMicros === undefined ? [] : [stepMicros]
     this.#policy.onStepEnd?.({ now, durations, served })
     for (const { sequence, finish } of results) {
@@ -251,7 +245,7 @@ export class Scheduler {
   numRepeats(most: number): number {
     const plan = this.#inFlight
     if (plan === undefined || this.numWaiting > 0) return 0
-    return repeatsOf(plan, this.#running, { kv: this.#kv, most })
+    return repeatsOf(plan, this.#running.sequences, { kv: this.#kv, most })
   }
 
   /**
@@ -266,14 +260,14 @@ export class Scheduler {
     for (const [index, stepMicros] of durations.entries()) {
       if (index > 0) {
         this.#programs?.begin(micros(at))
-        this.#growRunning()
+        this.#running.grow()
       }
       at += stepMicros
       const keys = attendedKeys + index * entries.length
       this.#budget.observe({ numDecodes, numPrefillTokens, attendedKeys: keys }, stepMicros)
-      appendToAll(this.#running, token, this.#kv)
+      appendToAll(this.#running.sequences, token, this.#kv)
     }
-    const served = this.#running.map((sequence, index): Served => {
+    const served = this.#running.sequences.map((sequence, index): Served => {
       const { position } = entries[index]!
       return { sequence, position, numTokens: numSteps, numSamples: numSteps }
     })
@@ -289,213 +283,28 @@ export class Scheduler {
   checkInvariants(): void {
     this.#kv.checkInvariants()
     this.#waiting.checkInvariants()
-    const count = this.#running.length + this.numWaiting
+    this.#running.checkInvariants()
+    const count = this.#running.size + this.numWaiting
     invariant(count === this.#sequences.size, `${count} in queues, ${this.#sequences.size} known`)
-    invariant(this.#running.length <= this.#maxNumSeqs, `${this.#running.length} sequences run`)
-    invariant(this.#kv.numSequences === this.#running.length, 'somebody holds blocks who does not run')
     for (const { id, status, numComputedTokens } of [...this.#waiting.values(), ...this.#swapIns.values()]) {
       invariant(status === 'waiting' || status === 'preempted', `sequence ${id} waits and is ${status}`)
       invariant(numComputedTokens === 0, `sequence ${id} waits and has KV`)
     }
-    for (const sequence of this.#running) {
-      const { id, status, tokens } = sequence
-      invariant(status === 'running', `sequence ${id} runs and is ${status}`)
-      invariant(sequence.numPendingTokens > 0, `sequence ${id} runs and has nothing to compute`)
-      invariant(this.#kv.capacityOf(id) >= tokens.length - 1, `sequence ${id} outgrew its blocks`)
-      invariant(tokens.length < sequence.maxLength, `sequence ${id} runs beyond its end`)
-    }
   }
 
-  /** Gives every running sequence blocks for all its tokens, at the cost of those that the policy picks. */
-  #growRunning(): SequenceId[] {
-    const preempted: SequenceId[] = []
-    for (let index = 0; index < this.#running.length; index += 1) {
-      const sequence = this.#running[index]!
-      while (sequence.status === 'running' && !this.#grow(sequence)) {
-        if (this.#kv.swapper?.releaseOthers(undefined)) continue
-        const picked = this.#policy.pickVictim(this.#running) ?? sequence
-        const victimIndex = this.#running.findIndex(({ id }) => id === picked.id)
-        invariant(victimIndex >= 0, `policy ${this.#policy.name} picked a victim that does not run`)
-        this.#preempt(victimIndex)
-        preempted.push(picked.id)
-        if (victimIndex <= index) index -= 1
-      }
-    }
-    return preempted
+  #finishOutside(sequence: Sequence, finish: FinishReason): void {
+    if (sequence.status === 'running') this.#running.remove(sequence)
+    else if (!this.#swapIns.cancel(sequence)) this.#waiting.remove(sequence)
+    this.#finish(sequence, finish)
+    this.#finishedOutside.push({ sequence, tokenId: undefined, finish })
+    this.#policy.onFinished?.(sequence)
   }
 
-  #grow(sequence: Sequence): boolean {
-    const { id, tokens, maxLength, numTokenSlots } = sequence
-    if (tokens.length <= numTokenSlots) return true
-    if (!this.#kv.grow(id, tokens.length, maxLength)) return false
-    sequence.numTokenSlots = this.#kv.capacityOf(id)
-    return true
-  }
-
-  #preempt(runningIndex: number): void {
-    const [victim] = this.#running.splice(runningIndex, 1) as [Sequence]
-    // What it computed stays cached: it may find it again.
-    this.#kv.noteTail(victim.id, victim.numComputedTokens)
-    this.#kv.free(victim.id)
-    victim.status = 'preempted'
-    victim.numComputedTokens = 0
-    victim.numPreemptions += 1
-    this.#numPreemptions += 1
-    this.#programs?.wait(victim)
-    this.#waiting.add(victim)
-  }
-
-  /**
-   * Lets the first in line have the places of those that the policy picks: a few a step, as each may have to be
-   * computed again. Returns whom the places are for.
-   */
-  #yieldPlaces(preempted: SequenceId[], now: Micros): Sequence | undefined {
-    const next = this.#policy.pickYielding === undefined ? undefined : this.#swapIns.next(now)
-    if (next === undefined) return undefined
-    // What it finds may be found because of those that yield: look again each time.
-    for (let hit = this.#findPrefix(next); !this.#hasPlaceFor(next, hit); hit = this.#findPrefix(next)) {
-      if (preempted.length === maxYieldsPerStep) break
-      if (isBeingComputed(next, hit, this.#running, this.#kv.blockSize)) break
-      const picked = this.#policy.pickYielding?.(next, this.#running)
-      if (picked === undefined) break
-      const index = this.#running.findIndex(({ id }) => id === picked.id)
-      invariant(index >= 0, `policy ${this.#policy.name} picked one to yield that does not run`)
-      this.#preempt(index)
-      preempted.push(picked.id)
-    }
-    return preempted.length > 0 ? this.#swapIns.noteHeir(next) : undefined
-  }
-
-  /** The first in line may begin before prompts under way go on. */
-  #isAhead(next: Sequence | undefined, prefilling: readonly Sequence[]): boolean {
-    if (next === undefined || prefilling.length === 0) return false
-    return this.#policy.goesAhead?.(next, prefilling) ?? false
-  }
-
-  #hasPlaceFor(sequence: Sequence, hit: PrefixHit): boolean {
-    return this.#running.length < this.#maxNumSeqs && this.#room.isThereFor(sequence, hit)
-  }
-
-  /**
-   * Admits in the policy's order while there is budget, a place, and room for all tokens of the newcomer at once, and
-   * returns what kept the next one out.
-   * Nobody comes back in the step in which it lost its place, and nobody computes what somebody else is computing.
-   */
-  #admitWaiting(
-    draft: PlanDraft,
-    now: Micros,
-    { heir, preempted, most = Infinity }: Yielded,
-  ): WaitReason | undefined {
-    let first = heir?.status === 'running' ? undefined : heir
-    for (let count = 0; count < most && this.#running.length < this.#maxNumSeqs; count += 1) {
-      const sequence = first ?? this.#swapIns.next(now)
-      first = undefined
-      if (sequence === undefined) return undefined
-      if (preempted.includes(sequence.id)) return 'preemption'
-      const hit = this.#findPrefix(sequence)
-      const reason = this.#obstacleTo(sequence, hit)
-      if (reason !== undefined) return reason
-      const swapIn = this.#swapIns.begin(sequence, hit)
-      if (swapIn === 'begun') continue
-      if (swapIn === 'waits' || !this.#kv.prepareStart(hit, sequence.tokens.length)) return 'swap'
-      this.#waiting.remove(sequence)
-      // What made room may have cost it the tail.
-      this.#admit(sequence, this.#findPrefix(sequence), now, draft.copies)
-      draft.add(sequence)
-    }
-    return 'places'
-  }
-
-  #obstacleTo(sequence: Sequence, hit: PrefixHit): WaitReason | undefined {
-    const numTokens = sequence.tokens.length
-    if (this.#budget.limit(hit.numTokens, numTokens - hit.numTokens) === 0) return 'step-budget'
-    if (!this.#budget.bearsStream(numTokens)) return 'stream-targets'
-    if (!this.#room.isThereFor(sequence, hit)) return 'memory'
-    if (
-      this.#running.length > 0 &&
-      this.#programs?.holdsBack(sequence, hit, this.#room.numSpareBlocks) === true
-    )
-      return 'memory'
-    const isShared = isBeingComputed(sequence, hit, this.#running, this.#kv.blockSize)
-    return isShared ? 'shared-prefix' : undefined
-  }
-
-  /** Brings back early what those next in line will need, also while there is no place for them. */
-  #beginSwapIns(now: Micros): void {
-    if (this.#kv.swapper === undefined) return
-    for (let next = this.#swapIns.next(now); next !== undefined; next = this.#swapIns.next(now)) {
-      const hit = this.#findPrefix(next)
-      if (!this.#room.isThereFor(next, hit) || this.#swapIns.begin(next, hit) !== 'begun') return
-    }
-  }
-
-  #admit(sequence: Sequence, hit: PrefixHit, now: Micros, copies: BlockCopy[]): void {
-    const { id, keys, request, tokens, maxLength } = sequence
-    const isNew = sequence.firstScheduledAt === undefined
-    const numPromptTokens = request.promptTokens.length
-    const started = this.#kv.start(
-      {
-        id,
-        keys,
-        numTokens: tokens.length,
-        maxTokens: maxLength,
-        retention: request.cacheRetention ?? 1,
-        isReturning: this.#programs?.isReturning(id) ?? false,
-        numPromptTokens: isNew ? numPromptTokens : undefined,
-      },
-      hit,
-    )
-    invariant(started !== undefined, `there was no room for sequence ${id}`)
-    if (started.copy !== undefined) copies.push(started.copy)
-    if (isNew) sequence.numCachedTokens = Math.min(started.numTokens, numPromptTokens)
-    sequence.numComputedTokens = started.numTokens
-    sequence.numTokenSlots = this.#kv.capacityOf(id)
-    sequence.status = 'running'
-    sequence.firstScheduledAt ??= now
-    this.#running.push(sequence)
-    this.#programs?.admit(sequence)
-    this.#policy.onAdmitted?.(sequence)
-  }
-
-  /** Its last token is computed in any case: without that there is nothing to sample from. */
-  #findPrefix({ keys, tokens }: Sequence): PrefixHit {
-    return this.#kv.findPrefix(keys, tokens.length - 1)
-  }
-
-  #advance(sequence: Sequence, entry: PlanEntry, sampled: Sampled, now: Micros): SequenceResult | undefined {
-    invariant(sequence.id === entry.sequenceId, 'a sequence left in flight')
-    sequence.isInFlight = false
-    sequence.numComputedTokens = entry.position + entry.tokens.length
-    const isBroken = entry.samples && typeof sampled !== 'number'
-    if (isBroken) this.#kv.discard(sequence.id)
-    else if (sequence.numComputedTokens - (entry.position & -this.#kv.blockSize) >= this.#kv.blockSize)
-      this.#kv.noteComputed(sequence.id, sequence.numComputedTokens)
-    if (sequence.isCancelled) return this.#finish(sequence, 'cancelled', undefined)
-    if (!entry.samples) return undefined
-    if (typeof sampled !== 'number') return this.#finish(sequence, 'error', undefined)
-    // A prompt is complete: others of the same prompt can go on from here.
-    if (sequence.firstTokenAt === undefined) this.#kv.noteTail(sequence.id, sequence.numComputedTokens)
-    sequence.firstTokenAt ??= now
-    sequence.tokens.push(sampled)
-    const reason = sequence.finishReason
-    if (reason !== undefined) return this.#finish(sequence, reason, sampled)
-    return { sequence, tokenId: sampled, finish: undefined }
-  }
-
-  /** Leaves the sequence in the list of running ones: update() drops all that finished at once. */
-  #finish(sequence: Sequence, reason: FinishReason, tokenId: number | undefined): SequenceResult {
+  #finish(sequence: Sequence, reason: FinishReason): void {
     sequence.status = 'finished'
     this.#kv.noteTail(sequence.id, sequence.numComputedTokens)
     if (this.#programs === undefined) this.#kv.free(sequence.id)
     else this.#programs.end(sequence, reason)
     this.#sequences.delete(sequence.request.id)
-    return { sequence, tokenId, finish: reason }
-  }
-
-  #finishOutside(sequence: Sequence, reason: FinishReason): void {
-    if (sequence.status === 'running') this.#running.splice(this.#running.indexOf(sequence), 1)
-    else if (!this.#swapIns.cancel(sequence)) this.#waiting.remove(sequence)
-    this.#finishedOutside.push(this.#finish(sequence, reason, undefined))
-    this.#policy.onFinished?.(sequence)
   }
 }

@@ -82,12 +82,3 @@ export class Sequence implements SequenceView {
     return this.tokens.length >= this.maxLength ? 'length' : undefined
   }
 }
-
-/** Keeps the order of those that go on. */
-export function dropFinished(running: Sequence[]): void {
-  let numKept = 0
-  for (const sequence of running) {
-    if (sequence.status !== 'finished') running[numKept++] = sequence
-  }
-  running.length = numKept
-}

@@ -64,6 +64,11 @@ export class SwapIns {
     return begun
   }
 
+  /** It waits no longer: it runs from now on. */
+  leave(sequence: Sequence): void {
+    this.#queue.remove(sequence)
+  }
+
   /** Nobody waits for it any more. False when it is not here. */
   cancel(sequence: Sequence): boolean {
     if (!this.#sequences.delete(sequence.id)) return false
