@@ -2,11 +2,11 @@
 import { ServingError } from '../core/errors.ts'
 import type { GrammarSpec } from '../core/grammar-spec.ts'
 import type { ChatMessage } from '../text/chat-messages.ts'
-import { forcedGrammar, forcedOpening } from '../text/output/forced-call.ts'
+import { forcedGrammar, forcedOpening, sequence, spelled } from '../text/output/forced-call.ts'
 import type { ApiContext } from './context.ts'
 import { callableTools, forcedCall } from './forced-tools.ts'
 import type { ChatRequest } from './schemas/chat.ts'
-import { structureOf, type StructureFields } from './schemas/structure.ts'
+import type { StructureFields } from './schemas/structure.ts'
 
 type PromptField =
   | 'tools'
@@ -22,7 +22,7 @@ export type PromptFields = Pick<ChatRequest, 'messages'> &
 
 export interface ChatPrompt {
   readonly text: string
-  /** It ends within the assistant's reasoning, which is closed where the answer has a form to keep to. */
+  /** It ends within the assistant's reasoning. */
   readonly isReasoning: boolean
   /** The beginning of a call that the answer must make: the end of the text, and the beginning of the answer. */
   readonly callOpening: string
@@ -41,15 +41,14 @@ export function chatPrompt({ chat, dialect }: ApiContext, body: PromptFields): C
   })
   const { reasoning, family } = dialect
   const isReasoning = reasoning !== undefined && text.trimEnd().endsWith(reasoning.open)
-  const isFree = forced === undefined && structureOf(body) === undefined
-  if (isFree) return { text, isReasoning, callOpening: '', grammar: undefined }
-  const closing = isReasoning ? `${reasoning.close}\n\n` : ''
-  if (forced === undefined) {
-    return { text: text + closing, isReasoning: false, callOpening: '', grammar: undefined }
-  }
-  const callOpening = forcedOpening(family.shape, forced)
+  if (forced === undefined) return { text, isReasoning, callOpening: '', grammar: undefined }
+  const opening = forcedOpening(family.shape, forced)
   const grammar = forcedGrammar(family.shape, callableTools(body), forced)
-  return { text: text + closing + callOpening, isReasoning: false, callOpening, grammar }
+  // Reasoning comes first: the call is then all to be written.
+  if (isReasoning) {
+    return { text, isReasoning, callOpening: '', grammar: sequence(spelled(family.shape, opening), grammar) }
+  }
+  return { text: text + opening, isReasoning: false, callOpening: opening, grammar }
 }
 
 /** The prompt's text alone. @throws {ServingError} as `chatPrompt`. */

@@ -34,6 +34,21 @@ export function callableTools({ tools = [] }: ToolFields): readonly CallableTool
   }))
 }
 
+/**
+ * Those of a request whose model is free to call: a tool that is not strict takes any object. Undefined when none is.
+ * @throws {ServingError} as `callableTools`.
+ */
+export function strictTools({ tools = [] }: ToolFields): readonly CallableTool[] | undefined {
+  if (!tools.some((tool) => tool.function.strict === true)) return undefined
+  return tools.map((tool, index) => ({
+    name: tool.function.name,
+    arguments:
+      tool.function.strict === true
+        ? argumentsSpec(tool.function, `tools[${index}].function.parameters`)
+        : { kind: 'jsonObject' },
+  }))
+}
+
 type ToolFunction = NonNullable<ChatRequest['tools']>[number]['function']
 
 /** A tool that is not strict, and whose schema cannot be kept to, takes any object. */

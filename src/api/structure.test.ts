@@ -223,7 +223,7 @@ describe('the form of an answer', () => {
     reasoning,
     shownTokenIds: new Set(),
   })
-  const prompt = { text: 'Go:', grammar: undefined }
+  const prompt = { text: 'Go:', isReasoning: false, grammar: undefined }
   const asked = { response_format: { type: 'json_object' } } as ChatRequest
 
   it('may give way to a call', () => {
@@ -244,5 +244,37 @@ describe('the form of an answer', () => {
     expect(matches(free, '<think>{}')).toBe(false)
     expect(matches(over, '{}')).toBe(true)
     expect(matches(over, '<think>Hm.</think>{}')).toBe(false)
+  })
+
+  it('comes behind reasoning that the prompt has opened', () => {
+    const tags = { open: '<think>', close: '</think>' }
+    const spec = answerGrammar(dialect(tags), asked, { ...prompt, text: '<think>\n', isReasoning: true })!
+    expect(matches(spec, 'Two {and} two.\n</think>\n\n{"a": 4}')).toBe(true)
+    expect(begins(spec, 'Two.</think>Four')).toBe(false)
+    expect(matches(spec, 'Two.')).toBe(false)
+  })
+
+  it('is free up to the calls of strict tools, also behind reasoning', () => {
+    const strict = { ...tool('f', { properties: { a: { const: 1 } } }).function, strict: true }
+    const body = { tools: [{ type: 'function', function: strict }, tool('g', { not: {} })] }
+    const tags = { open: '<think>', close: '</think>' }
+    const call = (name: string, given: string) =>
+      `<tool_call>\n{"name": "${name}", "arguments": ${given}}\n</tool_call>`
+    for (const isReasoning of [false, true]) {
+      const end = { ...prompt, isReasoning }
+      const spec = answerGrammar(dialect(tags), body as unknown as ChatRequest, end)!
+      const thought = `${isReasoning ? '' : '<think>'}A <tool_call> or none?</think>\n\n`
+      expect(matches(spec, `${thought}Hi`)).toBe(true)
+      expect(matches(spec, `${thought}Hi ${call('f', '{"a": 1}')}\n${call('g', '{"b": [2]}')}`)).toBe(true)
+      expect(begins(spec, `${thought}${call('f', '{"a": 2}')}`)).toBe(false)
+      expect(begins(spec, `${thought}${call('h', '{}')}`)).toBe(false)
+    }
+  })
+
+  it('is left alone where no tool is strict or none may be called', () => {
+    const strict = { ...tool('f', {}).function, strict: true }
+    const grammarOf = (body: object) => answerGrammar(dialect(undefined), body as ChatRequest, prompt)
+    expect(grammarOf({ tools: [tool('f', {})] })).toBeUndefined()
+    expect(grammarOf({ tools: [{ function: strict }], tool_choice: 'none' })).toBeUndefined()
   })
 })

@@ -202,6 +202,21 @@ describe('a choice of tools', () => {
     expect(choices[0]?.message.tool_calls).toHaveLength(1)
   })
 
+  it.each([undefined, 'auto' as const])(
+    'that leaves the model free holds calls of strict tools to their schemas: %s',
+    async (tool_choice) => {
+      await start('Hi')
+      const strict = { ...toolNamed('find').function, strict: true }
+      const tools = [{ type: 'function' as const, function: strict }]
+      await client.chat.completions.create({ ...ask, tools, ...(tool_choice && { tool_choice }) })
+      const { grammar } = server.engine.requests[0]!
+      expect(begins(grammar!, `Let me see.\n${callText('find', '{"city": "Oslo"}')}\nSo`)).toBe(true)
+      expect(begins(grammar!, callText('find', '{"city": 5}'))).toBe(false)
+      await client.chat.completions.create({ ...ask, tools: [toolNamed('find')] })
+      expect(server.engine.requests[1]!.grammar).toBeUndefined()
+    },
+  )
+
   it('that requires one leaves open which', async () => {
     await start(' "add", "arguments": {}}\n</tool_call>')
     const { choices } = await client.chat.completions.create({ ...ask, tool_choice: 'required' })
@@ -274,20 +289,40 @@ describe('reasoning', () => {
     expect(prompt()).toContain('<think>Hm.</think>3')
   })
 
-  it('is closed before an answer that has a form to keep to', async () => {
-    await start('{}', { template: thinkingTemplate })
+  it('comes before an answer that has a form to keep to', async () => {
+    await start('So.</think>\n\n{}', { template: thinkingTemplate })
     const { choices } = await client.chat.completions.create({
       ...think,
       response_format: { type: 'json_object' },
     })
-    expect(prompt()).toMatch(/<think>\n<\/think>\n\n$/)
-    expect(choices[0]?.message.content).toBe('{}')
+    expect(prompt()).toMatch(/<think>\n$/)
+    expect(choices[0]?.message).toMatchObject({ content: '{}', reasoning_content: 'So.' })
+    const { grammar } = server.engine.requests[0]!
+    expect(begins(grammar!, 'Well, {so</think>\n\n{"a": 1}')).toBe(true)
+    expect(begins(grammar!, '</think>So')).toBe(false)
   })
 
-  it('is closed before a call that is forced', async () => {
-    await start(' {}}</tool_call>', { template: thinkingTemplate, toolParser: 'hermes' })
+  it('comes before a call that is forced', async () => {
+    const call = '<tool_call>\n{"name": "find", "arguments": {}}\n</tool_call>'
+    await start(`So.</think>\n\n${call}`, { template: thinkingTemplate, toolParser: 'hermes' })
     const tool_choice = { type: 'function' as const, function: { name: 'find' } }
     const { choices } = await client.chat.completions.create({ ...ask, tool_choice })
+    expect(prompt()).toMatch(/<think>\n$/)
+    expect(choices[0]?.message).toMatchObject({ reasoning_content: 'So.' })
+    expect(choices[0]?.message.tool_calls).toHaveLength(1)
+    const { grammar } = server.engine.requests[0]!
+    expect(begins(grammar!, `So.</think>\n\n${call}`)).toBe(true)
+    expect(begins(grammar!, 'So.</think>\n\nNo.')).toBe(false)
+  })
+
+  it('is over at once, before a call that is forced, where the template is told so', async () => {
+    await start(' {}}</tool_call>', { template: thinkingTemplate, toolParser: 'hermes' })
+    const body = {
+      ...ask,
+      tool_choice: { type: 'function' as const, function: { name: 'find' } },
+      chat_template_kwargs: { enable_thinking: false },
+    }
+    const { choices } = await client.chat.completions.create(body)
     expect(prompt()).toMatch(/<think>\n<\/think>\n\n<tool_call>\n\{"name": "find", "arguments":$/)
     expect(choices[0]?.message.tool_calls).toHaveLength(1)
   })

@@ -13,8 +13,12 @@ export type GrammarSpec =
   | { readonly kind: 'choice'; readonly options: readonly string[] }
   /** GBNF, with the start symbol `root`. */
   | { readonly kind: 'gbnf'; readonly source: string }
-  /** Any text up to the first place where it says `marker`, and that. */
-  | { readonly kind: 'until'; readonly marker: string }
+  /** This text, spelled or as the special token that stands for it. */
+  | { readonly kind: 'marker'; readonly text: string }
+  /** Any text up to the first place where it says `marker`, and that, spelled or as a special token. */
+  | ({ readonly kind: 'until' } & FreeText)
+  /** Any text that does not say `marker`. */
+  | ({ readonly kind: 'without' } & FreeText)
   | { readonly kind: 'sequence'; readonly parts: readonly GrammarSpec[] }
   | { readonly kind: 'anyOf'; readonly options: readonly GrammarSpec[] }
   /** `max` undefined: no limit. */
@@ -24,6 +28,13 @@ export type GrammarSpec =
       readonly min: number
       readonly max?: number | undefined
     }
+
+export interface FreeText {
+  /** Empty: no place is one. */
+  readonly marker: string
+  /** Characters that its first one, white space aside, is none of. */
+  readonly notFirst?: string
+}
 
 /** The one text. */
 export function textSpec(text: string): GrammarSpec {

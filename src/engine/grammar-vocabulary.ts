@@ -3,7 +3,9 @@ import type { ExecutorModel } from '../executor/executor.ts'
 import type { ExecutorOptions } from '../executor/executor-options.ts'
 import { openLibraries } from '../ggml/library.ts'
 import type { GrammarVocabulary } from '../grammar/grammar-engine.ts'
+import { specialPiece } from '../grammar/special-piece.ts'
 import { openLlamaTokenizer } from '../text/llama-tokenizer.ts'
+import type { Tokenizer } from '../text/tokenizer.ts'
 
 const noText = new Uint8Array(0)
 
@@ -20,8 +22,15 @@ export function grammarVocabulary(options: ExecutorOptions, model: ExecutorModel
   const tokenizer = openLlamaTokenizer(options.modelPath, openLibraries({ device: options.device }))
   // A model may have more rows of logits than its vocabulary has tokens.
   const pieces = Array.from({ length: vocabSize }, (_, id) =>
-    id < tokenizer.vocabSize ? tokenizer.pieceBytes(id) : noText,
+    id < tokenizer.vocabSize ? pieceOf(tokenizer, id) : noText,
   )
   tokenizer.close()
   return { pieces, endTokenIds }
+}
+
+function pieceOf(tokenizer: Tokenizer, id: number): Uint8Array {
+  const piece = tokenizer.pieceBytes(id)
+  if (piece.length > 0) return piece
+  const special = tokenizer.decode([id], true)
+  return special === '' ? noText : specialPiece(special)
 }

@@ -6,6 +6,7 @@
 import { grammarError } from './grammar-error.ts'
 import { findLeftRecursion, productiveStates } from './automaton-analysis.ts'
 import type { Grammar, GrammarNode } from './node.ts'
+import { specialPiece } from './special-piece.ts'
 import { utf8Bytes, utf8Sequences } from './utf8.ts'
 
 export interface AutomatonState {
@@ -113,6 +114,8 @@ class Builder {
     switch (node.kind) {
       case 'text':
         return utf8Bytes(node.text).reduce((at, byte) => this.#byte(at, byte, byte), from)
+      case 'special':
+        return specialPiece(node.text).reduce((at, byte) => this.#byte(at, byte, byte), from)
       case 'character':
         return this.#character(node.set, from)
       case 'sequence':

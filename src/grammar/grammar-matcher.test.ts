@@ -5,6 +5,7 @@ import type { GrammarSpec } from '../core/grammar-spec.ts'
 import { GrammarEngine } from './grammar-engine.ts'
 import { MaskStore } from './mask-store.ts'
 import type { MatcherState } from './matcher-state.ts'
+import { specialPiece } from './special-piece.ts'
 import { allows, toTokenMask } from './token-mask.ts'
 
 const specs: readonly GrammarSpec[] = [
@@ -70,6 +71,41 @@ describe('a matcher', () => {
     const matcher = engine.matcher({ kind: 'choice', options: ['ab'] })
     matcher.accept(0)
     expect(() => matcher.mask()).toThrow('no token that may follow')
+  })
+})
+
+describe('a special token', () => {
+  const special = '<call>'
+  const id = byteVocabulary.pieces.length
+  const engine = new GrammarEngine({
+    pieces: [...byteVocabulary.pieces, specialPiece(special)],
+    endTokenIds: byteVocabulary.endTokenIds,
+  })
+  const takes = (spec: GrammarSpec, ...parts: readonly (string | number)[]): boolean => {
+    const matcher = engine.matcher(spec)
+    const tokens = parts.flatMap((part) =>
+      typeof part === 'number' ? [part] : [...new TextEncoder().encode(part)],
+    )
+    return (
+      tokens.every((token) => allows(matcher.mask(), token) && matcher.accept(token)) && matcher.isComplete
+    )
+  }
+
+  test('stands for its text where a grammar asks for a marker', () => {
+    const until: GrammarSpec = { kind: 'until', marker: special }
+    expect(takes(until, 'Well', id)).toBe(true)
+    expect(takes(until, 'Well <call>')).toBe(true)
+    expect(takes(until, 'Well <call', id)).toBe(true)
+    expect(takes({ kind: 'marker', text: special }, id)).toBe(true)
+    expect(takes({ kind: 'marker', text: special }, special)).toBe(true)
+  })
+
+  test('is no part of any other text', () => {
+    expect(takes({ kind: 'choice', options: [special] }, id)).toBe(false)
+    expect(takes({ kind: 'regex', pattern: '[\\s\\S]*' }, id)).toBe(false)
+    expect(takes({ kind: 'without', marker: special }, 'Well <cal <<call')).toBe(true)
+    expect(takes({ kind: 'without', marker: special }, id)).toBe(false)
+    expect(takes({ kind: 'without', marker: special }, 'Well <<call>')).toBe(false)
   })
 })
 

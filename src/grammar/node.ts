@@ -6,6 +6,8 @@ import type { CodePointSet } from './code-points.ts'
 
 export type GrammarNode =
   | { readonly kind: 'text'; readonly text: string }
+  /** The special token of this text (see `special-piece.ts`). */
+  | { readonly kind: 'special'; readonly text: string }
   /** One character of the set; the empty set matches nothing. */
   | { readonly kind: 'character'; readonly set: CodePointSet }
   | { readonly kind: 'sequence'; readonly parts: readonly GrammarNode[] }
@@ -26,6 +28,11 @@ export const nothing: GrammarNode = { kind: 'choice', options: [] }
 
 export function text(value: string): GrammarNode {
   return { kind: 'text', text: value }
+}
+
+/** A text, spelled or as the special token that stands for it. */
+export function marker(value: string): GrammarNode {
+  return choice([text(value), { kind: 'special', text: value }])
 }
 
 export function character(set: CodePointSet): GrammarNode {

@@ -3,10 +3,10 @@ import type { GrammarSpec } from '../core/grammar-spec.ts'
 import { buildAutomaton } from './automaton.ts'
 import { parseGbnf } from './gbnf-parser.ts'
 import { grammarError } from './grammar-error.ts'
-import { choice, repeat, rule, sequence, text, type Grammar, type GrammarNode } from './node.ts'
+import { choice, marker, repeat, rule, sequence, text, type Grammar, type GrammarNode } from './node.ts'
 import { wholeTextRegex } from './regex-parser.ts'
 import { anyObjectSchema, schemaGrammar } from './schema/json-schema.ts'
-import { untilNode } from './until.ts'
+import { freeNode } from './free-text.ts'
 
 const maxNesting = 20
 
@@ -35,8 +35,11 @@ function nodeOf(spec: GrammarSpec, rules: Map<string, GrammarNode>, depth: numbe
       return choice(spec.options.map(text))
     case 'gbnf':
       return embed(parseGbnf(spec.source), rules)
+    case 'marker':
+      return marker(spec.text)
     case 'until':
-      return untilNode(spec.marker, rules)
+    case 'without':
+      return freeNode(spec, rules)
     case 'sequence':
       return sequence(...spec.parts.map(nested))
     case 'anyOf':
@@ -76,6 +79,7 @@ function withNewNames(
 ): GrammarNode {
   switch (node.kind) {
     case 'text':
+    case 'special':
     case 'character':
       return node
     case 'sequence':

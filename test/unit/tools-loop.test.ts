@@ -116,6 +116,20 @@ describe("OpenAI's client", () => {
     expect(await runner.finalContent()).toBe('In Bergen it is 7 degrees and cloudy.')
   })
 
+  it('holds a call that the model makes by itself to the schema of a strict tool', async () => {
+    const { function: weather } = weatherTool
+    const parameters = { ...weather.parameters, properties: { city: { enum: ['Bergen', 'Oslofjord'] } } }
+    const create = (strict: boolean) =>
+      openai.chat.completions.create({
+        ...base,
+        messages: user('What is the weather in Oslo?'),
+        tools: [{ type: 'function', function: { ...weather, parameters, strict } }],
+      })
+    const callOf = async (strict: boolean) => (await create(strict)).choices[0]?.message.tool_calls
+    expect(await callOf(false)).toMatchObject([{ function: { arguments: '{"city": "Oslo"}' } }])
+    expect(await callOf(true)).toMatchObject([{ function: { arguments: '{"city": "Oslofjord"}' } }])
+  })
+
   it('makes the model call when it would rather talk', async () => {
     const messages = user('Hello! Who are you?')
     const talk = await openai.chat.completions.create({ ...base, messages, tools: [weatherTool] })

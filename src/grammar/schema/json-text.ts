@@ -83,6 +83,7 @@ function jsonEncoded(node: GrammarNode): GrammarNode {
     case 'repeat':
       return repeat(jsonEncoded(node.part), node.min, node.max)
     case 'rule':
+    case 'special':
       return node
     default:
       return node satisfies never

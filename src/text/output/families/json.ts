@@ -30,5 +30,14 @@ export const json: ToolFamily = {
       }
     },
   }),
-  shape: { opening: '{"name":', argumentsKey: 'arguments', close: '}', next: undefined, end: '' },
+  shape: {
+    marker: undefined,
+    special: [],
+    notFirst: '{[`',
+    opening: '{"name":',
+    argumentsKey: 'arguments',
+    close: '}',
+    next: undefined,
+    end: '',
+  },
 }

@@ -20,5 +20,14 @@ export const llama: ToolFamily = {
     separators: ';',
     reader: (sink) => new CallObject(sink, { knownNames }),
   }),
-  shape: { opening: '{"name":', argumentsKey: 'parameters', close: '}', next: undefined, end: '' },
+  shape: {
+    marker: '<|python_tag|>',
+    special: [],
+    notFirst: '{',
+    opening: '{"name":',
+    argumentsKey: 'parameters',
+    close: '}',
+    next: undefined,
+    end: '',
+  },
 }

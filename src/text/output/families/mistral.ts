@@ -22,6 +22,8 @@ export const mistral: ToolFamily = {
     reader: (sink) => new MistralCall(sink),
   }),
   shape: {
+    marker: opening,
+    special: [opening],
     opening: `${opening}[{"name":`,
     argumentsKey: 'arguments',
     close: '}',
