@@ -130,7 +130,7 @@ function describe(
   const { numBlocks, blockSize, maxModelLen, device, numThreads } = info
   const model = basename(values.model).replace(/\.gguf$/i, '')
   return {
-    format: 'switchyard-latency/1',
+    format: 'switchyard-latency/2',
     createdAt: new Date().toISOString(),
     version: packageVersion(),
     machine: {

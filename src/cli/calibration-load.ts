@@ -28,7 +28,7 @@ export interface AloneRecords {
 const blockSize = 512
 const numAlone = 40
 const mostPrompt = 4000
-const mostOutput = 96
+const mostOutput = 192
 
 /** First requests one by one, then ever more users at once. Prompts are new each time: none finds another's KV. */
 export async function runCalibrationLoad(options: LoadOptions): Promise<AloneRecords> {
@@ -72,12 +72,12 @@ function send(
   })
 }
 
-/** Lengths whose logarithm is uniform: many short prompts, some as long as may be. */
+/** Many short prompts, some as long as may be: about half of the time goes to prompts, half to answers. */
 function makeWorkload({ maxModelLen, kvTokens }: LoadOptions, random: RandomStream, count: number): Workload {
   const ids = new ContentIds()
   const longest = Math.max(2, Math.min(mostPrompt, maxModelLen - mostOutput - 1, Math.floor(kvTokens / 4)))
   const requests = Array.from({ length: count }, (): WorkloadRequest => {
-    const numPromptTokens = Math.max(1, Math.floor(longest ** random.next()))
+    const numPromptTokens = Math.max(1, Math.floor(longest ** (random.next() ** 2)))
     return {
       arrival: micros(0),
       tenant: 'calibration',

@@ -2,13 +2,14 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { ServingError } from '../core/errors.ts'
+import { numPlainTerms } from '../simulator/latency/measured.ts'
 
 const count = z.number().int().min(0)
 const duration = z.number().min(0)
 const share = z.number()
 
 const schema = z.object({
-  format: z.literal('switchyard-latency/1'),
+  format: z.literal('switchyard-latency/2'),
   createdAt: z.string(),
   version: z.string(),
   machine: z.object({ cpu: z.string(), numCores: count, platform: z.string() }),
@@ -29,7 +30,7 @@ const schema = z.object({
     })
     .refine(
       ({ rowKnots, sampleKnots, coefficients }) =>
-        coefficients.length === 4 + rowKnots.length + sampleKnots.length,
+        coefficients.length === numPlainTerms + rowKnots.length + sampleKnots.length,
     ),
   request: z.object({ micros: duration, microsPerToken: duration }),
   answerMicros: duration,

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { BenchReport } from '../../src/bench/bench-report.ts'
+import { startNullServer } from '../../src/bench/null-server.ts'
 
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 let folder = ''
@@ -65,12 +66,29 @@ it('gives the same report for the same command, byte for byte', async () => {
   expect(other.stdout).toBe(one.stdout)
 })
 
-it('draws measured and simulated reports on one page', async () => {
-  for (const policy of ['fcfs', 'fair']) {
-    await switchyard('simulate', '-w', 'poisson:requests=50', '--policy', policy, '--json', `${policy}.json`)
+it('lays a simulation over what a server was measured to do with the same workload', async () => {
+  const server = await startNullServer({ firstTokenMs: 20, gapMs: 2 })
+  const workload = ['-w', 'tenants:requests=60,prompt=40,output=8,rate=30', '--seed', '3']
+  try {
+    const measured = await switchyard('bench', ...workload, '--url', server.url, '--json', 'measured.json')
+    expect(measured.stderr).not.toMatch(/Error/)
+  } finally {
+    await server.close()
   }
-  expect((await switchyard('report', 'fcfs.json', 'fair.json', '--html', 'both.html')).status).toBe(0)
-  expect(readFileSync(join(folder, 'both.html'), 'utf8')).toMatch('fcfs x1')
+  expect((await switchyard('simulate', ...workload, '--json', 'simulated.json')).status).toBe(0)
+  const drawn = await switchyard('report', 'measured.json', 'simulated.json', '--html', 'both.html')
+  expect(drawn.status).toBe(0)
+  const page = readFileSync(join(folder, 'both.html'), 'utf8')
+  // One workload, told once: what differs is who served it.
+  expect(page).not.toContain('These reports differ')
+  expect(page.match(/<h2>Workload<\/h2>/g)).toHaveLength(1)
+  const columns = [...page.matchAll(/<th scope="col"[^>]*class="s\d[^>]*>/g)]
+  expect(columns).toHaveLength(2)
+  for (const file of ['measured.json', 'simulated.json']) {
+    const [target] = (JSON.parse(readFileSync(join(folder, file), 'utf8')) as BenchReport).targets
+    expect(target?.requests).toHaveLength(60)
+    expect(page).toContain(`Target ${target?.name}`)
+  }
 })
 
 it.each([

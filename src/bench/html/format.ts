@@ -64,3 +64,7 @@ export const clip = (text: string, limit = 300): string =>
 const shortest = (value: number): string => String(Number(value.toPrecision(3)))
 
 const grouped = (value: number): string => String(value).replaceAll(/(?<=\d)(?=(\d{3})+$)/g, ',')
+
+/** A simulation has no date, so that the same one is the same report: its clock begins in 1970. */
+export const formatCreated = (createdAt: string): string =>
+  Date.parse(createdAt) === 0 ? 'simulated' : createdAt

@@ -1,7 +1,7 @@
 /** Where the figures came from: machine, versions, client, command, seed, and how the workload was made. */
 import type { BenchReport, ClientReport } from '../bench-report.ts'
 import type { Summary } from '../../metrics/summary.ts'
-import { clip, formatBytes, formatCount, formatFigure, formatShare } from './format.ts'
+import { clip, formatBytes, formatCount, formatCreated, formatFigure, formatShare } from './format.ts'
 import { html, type Markup } from './markup.ts'
 
 /** A report and the file it came from. */
@@ -20,7 +20,7 @@ export function originSection(sources: readonly Source[]): Markup {
 function originOf({ label, report }: Source): Markup {
   const { machine, client, workload, targets, createdAt, command } = report
   const rows: readonly (readonly [string, string])[] = [
-    ['Created', createdAt],
+    ['Created', formatCreated(createdAt)],
     ['Command', clip(command, 2000)],
     ['Seed', String(workload.seed)],
     [

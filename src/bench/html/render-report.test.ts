@@ -191,6 +191,16 @@ describe('renderReports', () => {
     expect(misplacedTags(page)).toEqual([])
   })
 
+  it('calls a simulation simulated, which has no date', () => {
+    const simulated = { ...two, createdAt: new Date(0).toISOString() }
+    const page = renderReports([
+      { label: 'measured', report: two },
+      { label: 'simulated', report: simulated },
+    ])
+    expect(between(page, '<p class="sub">', '</p>')).toContain(`${two.createdAt}, simulated`)
+    expect(page).not.toContain('1970')
+  })
+
   it('warns where files do not compare, and only there', () => {
     const sources = (report: BenchReport) => [
       { label: 'a', report: two },

@@ -3,7 +3,7 @@
  * their own; `plot.ts` draws, `markup.ts` escapes whatever comes from data.
  */
 import type { BenchReport, TargetReport } from '../bench-report.ts'
-import { clip, formatCount } from './format.ts'
+import { clip, formatCount, formatCreated } from './format.ts'
 import { goalsText, headline } from './headline.ts'
 import { courseSection, distributionSection, scatterSection } from './latency-section.ts'
 import { html, raw, type Markup } from './markup.ts'
@@ -104,7 +104,7 @@ function freeName(wanted: string, taken: ReadonlySet<string>): string {
 }
 
 function subtitle(sources: readonly Source[], shown: readonly Shown[]): string {
-  const dates = [...new Set(sources.map(({ report }) => report.createdAt))]
+  const dates = [...new Set(sources.map(({ report }) => formatCreated(report.createdAt)))]
   const models = [...new Set(shown.map(({ target }) => target.model))]
   const parts = [
     `${formatCount(shown.length)} ${shown.length === 1 ? 'target' : 'targets'}`,

@@ -19,22 +19,40 @@ export interface StepShape {
   readonly numSamples: number
   /** All tokens computed: rows of the matrix products. */
   readonly numTokens: number
-  /** Sum over tokens of the keys that each looks at, of sequences that compute one token, and of all others. */
+  /** Sequences that compute more than one token. */
+  readonly numChunks: number
+  /** Sum over tokens of the keys that each looks at, of sequences that compute one token, and of chunks. */
   readonly decodeKeys: number
   readonly prefillKeys: number
+  /** Sum over chunks of the keys that some of their tokens look at: what is read however many they are. */
+  readonly chunkKeys: number
 }
 
 export function shapeOf({ entries, numTokens }: Pick<StepPlan, 'entries' | 'numTokens'>): {
   -readonly [Field in keyof StepShape]: StepShape[Field]
 } {
   let numSamples = 0
+  let numChunks = 0
   let decodeKeys = 0
   let prefillKeys = 0
+  let chunkKeys = 0
   for (const { tokens, position, samples } of entries) {
     const { length } = tokens
     if (samples) numSamples += 1
     if (length === 1) decodeKeys += position + 1
-    else prefillKeys += length * position + (length * (length + 1)) / 2
+    else {
+      numChunks += 1
+      prefillKeys += length * position + (length * (length + 1)) / 2
+      chunkKeys += position + length
+    }
   }
-  return { numSequences: entries.length, numSamples, numTokens, decodeKeys, prefillKeys }
+  return {
+    numSequences: entries.length,
+    numSamples,
+    numTokens,
+    numChunks,
+    decodeKeys,
+    prefillKeys,
+    chunkKeys,
+  }
 }

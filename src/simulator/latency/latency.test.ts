@@ -11,8 +11,10 @@ const decodes = (count: number, context: number): StepShape => ({
   numSequences: count,
   numSamples: count,
   numTokens: count,
+  numChunks: 0,
   decodeKeys: count * context,
   prefillKeys: 0,
+  chunkKeys: 0,
 })
 
 describe('roofline', () => {
@@ -36,8 +38,10 @@ describe('roofline', () => {
         numSequences: 1,
         numSamples: 1,
         numTokens: length,
+        numChunks: 1,
         decodeKeys: 0,
         prefillKeys: (length * length) / 2,
+        chunkKeys: length,
       })
     expect(prompt(8192)).toBeGreaterThan((1e6 * 2 * model.layerParameters * 8192) / 989e12)
     expect(prompt(65_536) / prompt(32_768)).toBeGreaterThan(2.2)
@@ -56,27 +60,30 @@ describe('roofline', () => {
 })
 
 describe('a fit of measured steps', () => {
-  /** Bends at 16 rows, as a kernel that changes from vectors to tiles. */
-  const machine = ({ numTokens, numSamples, decodeKeys, prefillKeys }: StepShape): number =>
-    3000 +
-    900 * Math.min(numTokens, 16) +
-    200 * Math.max(0, numTokens - 16) +
-    300 * numSamples +
-    0.5 * decodeKeys +
-    0.02 * prefillKeys
+  /** Bends at 16 rows, as a kernel that changes from vectors to tiles; three rows take as long as four. */
+  const machine = (shape: StepShape): number => {
+    const rows = Math.ceil(shape.numTokens / 4) * 4
+    const samples = Math.ceil(shape.numSamples / 4) * 4
+    const products = 900 * Math.min(rows, 16) + 200 * Math.max(0, rows - 16) + 300 * samples
+    const attention = 0.5 * shape.decodeKeys + 0.02 * shape.prefillKeys + 2 * shape.chunkKeys
+    const building = shape.numChunks > 0 ? 700 + 40 * shape.numSequences : 0
+    return 3000 + products + attention + building
+  }
 
   function steps(count: number, noise: number) {
     const random = new RandomStream(5)
     return Array.from({ length: count }, () => {
-      const numSamples = 1 + random.below(64)
+      const numSamples = 3 + random.below(62)
       const chunk = random.below(3) === 0 ? 1 + random.below(400) : 0
       const context = random.below(2000)
       const shape = {
         numSequences: numSamples + (chunk > 0 ? 1 : 0),
         numSamples,
         numTokens: numSamples + chunk,
+        numChunks: chunk > 0 ? 1 : 0,
         decodeKeys: numSamples * context,
         prefillKeys: chunk * context,
+        chunkKeys: chunk > 0 ? context + chunk : 0,
       }
       return { shape, micros: machine(shape) * (1 + noise * (2 * random.next() - 1)) }
     })

@@ -1,6 +1,8 @@
 /**
- * A machine's own step times: a sum of ramps, each of which rises or stays. Rows of a step cost by their number, with
- * a bend at every power of two, as kernels have them; rows that sample, keys and sequences cost by themselves.
+ * A machine's own step times: a sum of terms, each of which rises or stays. Rows of the matrix products cost by the
+ * number that kernels see, with a bend at every power of two; so do rows that sample. Keys cost one by one, and those
+ * of a chunk once more for being read. A step with a chunk has a shape that none before it had, so that its graph is
+ * built: that costs by the sequences in it.
  */
 import type { LatencyModel, StepShape } from './latency-model.ts'
 import { nonNegativeLeastSquares } from './least-squares.ts'
@@ -29,11 +31,14 @@ export interface FitError {
 }
 
 const allRowKnots = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048]
-const allSampleKnots = [0, 1, 4, 16, 64]
+const allSampleKnots = [0, 1, 2, 4, 8, 16, 64]
 const numRobustRounds = 20
 const numRounds = 6
 /** Longer than so many times the prediction: something else had the machine. */
 const disturbedFactor = 3
+
+/** Terms that are no ramps. */
+export const numPlainTerms = 8
 
 export interface FittedSteps {
   readonly fit: StepFit
@@ -155,15 +160,23 @@ export function measured({ step, request, answerMicros }: MeasuredLatency): Late
 }
 
 function featuresOf(shape: StepShape, knots: Pick<StepFit, 'rowKnots' | 'sampleKnots'>): number[] {
+  const { numSequences, numChunks } = shape
   return [
     1,
-    shape.numSequences,
+    numSequences,
+    numChunks > 0 ? 1 : 0,
+    numChunks > 0 ? numSequences : 0,
+    numChunks,
     shape.decodeKeys,
     shape.prefillKeys,
-    ...ramps(shape.numTokens, knots.rowKnots),
-    ...ramps(shape.numSamples, knots.sampleKnots),
+    shape.chunkKeys,
+    ...ramps(kernelRows(shape.numTokens), knots.rowKnots),
+    ...ramps(kernelRows(shape.numSamples), knots.sampleKnots),
   ]
 }
+
+/** Rows are filled up to tiles of four, but for one or two alone: see `executor/step-shape.ts`. */
+const kernelRows = (rows: number): number => (rows <= 2 ? rows : Math.ceil(rows / 4) * 4)
 
 /** How much of `value` lies between each knot and the next, the last one without an end. */
 function ramps(value: number, knots: readonly number[]): number[] {
