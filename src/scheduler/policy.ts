@@ -26,8 +26,10 @@ export interface SchedulingPolicy {
    * back to where it began before somebody has got a new token.
    */
   pickYielding?(next: SequenceView, running: readonly SequenceView[]): SequenceView | undefined
-  /** `next`, first in line, may take its part of a step before those whose prompts are under way; one a step. */
-  goesAhead?(next: SequenceView, prefilling: readonly SequenceView[]): boolean
+  /** Sorts those that share what streams leave of a step, given in order of admission, and returns them. */
+  sortForStep?<Each extends SequenceView>(sequences: Each[]): Each[]
+  /** `next`, first in line, may take its part of a step before that of `other`, which runs. */
+  goesAhead?(next: SequenceView, other: SequenceView): boolean
   /** Longest step that the streams of `running` bear; undefined: any. */
   stepTarget?(running: readonly SequenceView[]): Micros | undefined
   /** It left the queue to run; `numComputedTokens` of it have KV already. */

@@ -16,7 +16,7 @@ import { micros, toSequenceId, type Micros, type RequestId, type SequenceId } fr
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import type { Transfer, TransferOutcome } from '../kvcache/transfer.ts'
 import { createKeys, stopTokensOf, tooLong, type Admission } from './admission.ts'
-import { Entrance } from './entrance.ts'
+import { Entrance, type Turn } from './entrance.ts'
 import { applyEntry, type Outcome, type Sampled } from './finished-step.ts'
 import type { SchedulingPolicy, Served } from './policy.ts'
 import { PlanDraft } from './plan-draft.ts'
@@ -183,9 +183,11 @@ export class Scheduler {
     for (const sequence of running) {
       if (sequence.numPendingTokens === 1) draft.add(sequence)
     }
-    const prefilling = running.filter(({ numPendingTokens }) => numPendingTokens > 1)
-    if (mayAdmit && this.#yielding.goesAhead(heir, prefilling, now)) this.#entrance.admit(draft, turn, 1)
-    for (const sequence of prefilling) draft.add(sequence)
+    const sharing = running.filter(({ numPendingTokens }) => numPendingTokens > 1)
+    for (const sequence of this.#policy.sortForStep?.(sharing) ?? sharing) {
+      if (mayAdmit) this.#admitAhead(sequence, draft, turn)
+      draft.add(sequence)
+    }
     this.#waitReason = mayAdmit ? this.#entrance.admit(draft, turn) : 'preemption'
     this.#kv.swapper?.keepAll()
     this.#untold.push(...preempted)
@@ -289,6 +291,14 @@ export class Scheduler {
     for (const { id, status, numComputedTokens } of [...this.#waiting.values(), ...this.#swapIns.values()]) {
       invariant(status === 'waiting' || status === 'preempted', `sequence ${id} waits and is ${status}`)
       invariant(numComputedTokens === 0, `sequence ${id} waits and has KV`)
+    }
+  }
+
+  /** Admits those that go ahead of one that runs. */
+  #admitAhead(of: Sequence, draft: PlanDraft, turn: Turn): void {
+    for (let size = -1; size < this.#running.size && this.#yielding.goesAhead(turn, of);) {
+      size = this.#running.size
+      this.#entrance.admit(draft, turn, 1)
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Micros, SequenceId } from '../core/units.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import type { SchedulingPolicy } from './policy.ts'
+import type { Turn } from './entrance.ts'
 import { findPrefix, isBeingComputed } from './prefix-sharing.ts'
 import type { Room } from './room.ts'
 import type { RunningSet } from './running-set.ts'
@@ -48,11 +49,11 @@ export class Yielding {
     return preempted.length > 0 ? swapIns.noteHeir(next) : undefined
   }
 
-  /** Whether the first in line (`heir`, where there is one) may begin before prompts under way go on. */
-  goesAhead(heir: Sequence | undefined, prefilling: readonly Sequence[], now: Micros): boolean {
+  /** Whether the first in line may begin before `other`, which runs, goes on. */
+  goesAhead({ now, heir }: Turn, other: Sequence): boolean {
     const { policy, swapIns } = this.#parts
-    if (policy.goesAhead === undefined || prefilling.length === 0) return false
-    const next = heir ?? swapIns.next(now)
-    return next !== undefined && policy.goesAhead(next, prefilling)
+    if (policy.goesAhead === undefined) return false
+    const next = heir?.status === 'running' ? swapIns.next(now) : (heir ?? swapIns.next(now))
+    return next !== undefined && policy.goesAhead(next, other)
   }
 }

@@ -6,20 +6,23 @@ import type { Sequence, SequenceView } from '../sequence.ts'
 import type { WaitingQueue } from '../waiting-queue.ts'
 import { defaultPrices, FairShare } from './fair-share.ts'
 
-/** Weighted tokens over weight by which a class may fall behind before urgency no longer counts. */
+/** Weighted tokens over weight by which a class may get ahead of another that waits. */
 const mostDebt = 4096
 
 /**
  * Order among service classes. Who goes first, by the first rule that tells two apart:
  *
- * 1. a class that is owed: by `mostDebt` further behind its share than the class furthest ahead; most owed first;
- * 2. a request that can still meet its class's time to first token, the one due first;
- * 3. of those that cannot, the class with the tightest target.
+ * 1. a class that is not ahead of what it owes: by `mostDebt` or less further than the class behind all that wait;
+ * 2. the request whose first token is due first by its class's target; one that is late is due as long from now as
+ *    its class was promised: behind all that can still be in time and would not be otherwise, before all that need
+ *    not hurry.
  *
  * Rule 1 bounds starvation: while a request waits at the head of a class of weight w, every other class x of weight
- * w_x gains at most w_x mostDebt weighted tokens before the class is owed, and from then on only what runs already.
- * One that waits behind j others of its class, each costing at most C, is admitted after the others have gained at
- * most the sum over x of w_x (mostDebt + j C / w), and (N + 1) C for N running.
+ * w_x gains at most w_x mostDebt weighted tokens and one request before it is too far ahead, and from then on only what
+ * runs already. One that waits behind j others of its class, each costing at most C, is admitted after the others have
+ * gained at most the sum over x of w_x (mostDebt + j C / w), and (N + 1) C for N running.
+ *
+ * The same two rules say whose prompt goes on first, and whether a stream comes before it (`later-streams.ts`).
  */
 export class ClassOrder<Queue extends WaitingQueue> {
   readonly queue: ClassQueue<Queue>
@@ -81,7 +84,7 @@ export class ClassOrder<Queue extends WaitingQueue> {
     return running.filter((sequence) => this.classOf(sequence) === loosest)
   }
 
-  /** The last admitted of the loosest class that yields to that of `next` and is not owed. */
+  /** The last admitted of the loosest class that yields to that of `next`, which does not owe it. */
   pickYielding(next: SequenceView, running: readonly SequenceView[]): SequenceView | undefined {
     const own = this.classOf(next)
     let yielding: SequenceView | undefined
@@ -89,39 +92,44 @@ export class ClassOrder<Queue extends WaitingQueue> {
     for (const sequence of running) {
       const each = this.classOf(sequence)
       if (!each.yields || each.ttftTarget <= own.ttftTarget || each.ttftTarget < loosest.ttftTarget) continue
-      if (this.#isOwed(each.name, this.#share.highestCounter)) continue
+      if (this.#owes(own, each)) continue
       loosest = each
       yielding = sequence
     }
     return yielding
   }
 
-  /** Before looser classes that are not owed. */
-  goesAhead(next: SequenceView, prefilling: readonly SequenceView[]): boolean {
-    const own = this.classOf(next)
-    const highest = this.#share.highestCounter
-    return prefilling.every((sequence) => {
-      const each = this.classOf(sequence)
-      return isLooser(each, own) && !this.#isOwed(each.name, highest)
-    })
+  /** Its prompt before what a looser class has in the step, unless it owes that class. */
+  goesAhead(next: SequenceView, other: SequenceView): boolean {
+    const [own, each] = [this.classOf(next), this.classOf(other)]
+    return isLooser(each, own) && !this.#owes(own, each)
+  }
+
+  /** Tighter classes first, but those that owe the one furthest behind last; a class keeps its order. */
+  sortForStep<Each extends SequenceView>(sequences: Each[]): Each[] {
+    if (sequences.length < 2) return sequences
+    const least = sequences.reduce((lowest, each) => Math.min(lowest, this.#counterOf(each)), Infinity)
+    const isAhead = (each: Each): number => Number(this.#counterOf(each) > least + mostDebt)
+    return sequences.sort(
+      (a, b) => isAhead(a) - isAhead(b) || compareTightness(this.classOf(a), this.classOf(b)),
+    )
   }
 
   #compareHeads(a: Sequence, b: Sequence, now: Micros): number {
     const [first, second] = [this.classOf(a), this.classOf(b)]
-    const highest = this.#share.highestCounter
-    const owedFirst = this.#isOwed(first.name, highest)
-    const owedSecond = this.#isOwed(second.name, highest)
-    if (owedFirst !== owedSecond) return owedFirst ? -1 : 1
-    if (owedFirst) return this.#share.counterOf(first.name) - this.#share.counterOf(second.name)
-    const [dueFirst, dueSecond] = [dueAt(a, first), dueAt(b, second)]
-    const missed = Number(isMissed(dueFirst, now)) - Number(isMissed(dueSecond, now))
-    if (missed !== 0) return missed
-    if (isMissed(dueFirst, now) && first !== second) return first.ttftTarget - second.ttftTarget
+    const most = (this.#leastWaiting() ?? 0) + mostDebt
+    const isAhead = Number(this.#counterOf(a) > most) - Number(this.#counterOf(b) > most)
+    if (isAhead !== 0) return isAhead
+    const [dueFirst, dueSecond] = [dueAt(a, first, now), dueAt(b, second, now)]
     return dueFirst === dueSecond ? 0 : dueFirst < dueSecond ? -1 : 1
   }
 
-  #isOwed(name: string, highest: number): boolean {
-    return this.#share.counterOf(name) + mostDebt < highest
+  #counterOf(sequence: SequenceView): number {
+    return this.#share.counterOf(this.classOf(sequence).name)
+  }
+
+  #owes(debtor: ServiceClass, creditor: ServiceClass): boolean {
+    return this.#share.counterOf(debtor.name) > this.#share.counterOf(creditor.name) + mostDebt
   }
 
   #leastWaiting(): number | undefined {
@@ -136,15 +144,17 @@ export class ClassOrder<Queue extends WaitingQueue> {
 }
 
 /** When its first token is due. Once it has come, a class that yields waits for the rest; any other never waits. */
-function dueAt({ request, firstTokenAt }: SequenceView, { ttftTarget, yields }: ServiceClass): number {
+function dueAt(sequence: SequenceView, { ttftTarget, yields }: ServiceClass, now: Micros): number {
+  const { request, firstTokenAt } = sequence
   if (firstTokenAt !== undefined) return yields ? Infinity : -Infinity
-  return request.arrivedAt + ttftTarget
+  const due = request.arrivedAt + ttftTarget
+  return due < now ? now + ttftTarget : due
 }
 
-function isMissed(due: number, now: Micros): boolean {
-  return due < now && due !== -Infinity
+function compareTightness(a: ServiceClass, b: ServiceClass): number {
+  return a.yields === b.yields ? a.ttftTarget - b.ttftTarget : Number(a.yields) - Number(b.yields)
 }
 
 function isLooser(a: ServiceClass, b: ServiceClass): boolean {
-  return a.yields === b.yields ? a.ttftTarget > b.ttftTarget : a.yields
+  return compareTightness(a, b) > 0
 }

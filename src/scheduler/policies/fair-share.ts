@@ -72,15 +72,6 @@ export class FairShare {
     return account === undefined ? 0 : account.numAdmitted / account.weight
   }
 
-  /** The highest counter of anybody who waits or runs. */
-  get highestCounter(): number {
-    let highest = 0
-    for (const [name, account] of this.#accounts) {
-      if (this.#isActive(name, account)) highest = Math.max(highest, account.counter)
-    }
-    return highest
-  }
-
   /**
    * Before the first sequence of an account waits. `leastWaiting`: the lowest counter of those that wait. An account
    * that waits because it lost its place was not idle, and keeps `credit` below that.

@@ -36,12 +36,10 @@ export function fairSloProgram(options: PolicyOptions = {}): SchedulingPolicy {
     },
     pickYielding: (next, running) =>
       classes.pickYielding(next, running) ?? orderOf(next).pickYielding(next, sameClass(running, next)),
-    goesAhead(next, prefilling) {
-      if (classes.goesAhead(next, prefilling)) return true
-      return (
-        sameClass(prefilling, next).length === prefilling.length && orderOf(next).goesAhead(next, prefilling)
-      )
-    },
+    goesAhead: (next, other) =>
+      classes.goesAhead(next, other) ||
+      (classes.classOf(next) === classes.classOf(other) && orderOf(next).goesAhead(next, other)),
+    sortForStep: (sequences) => classes.sortForStep(sequences),
     stepTarget: (running) => classes.stepTarget(running),
     onAdmitted(sequence) {
       classes.onAdmitted(sequence)

@@ -13,7 +13,7 @@ export function fair(options: PolicyOptions = {}): SchedulingPolicy {
     createQueue: () => order.queue,
     pickVictim: (running) => order.pickVictim(running),
     pickYielding: (next, running) => order.pickYielding(next, running),
-    goesAhead: (next, prefilling) => order.goesAhead(next, prefilling),
+    goesAhead: (next, other) => order.goesAhead(next, other),
     onAdmitted: (sequence) => order.onAdmitted(sequence),
     onFinished: (sequence) => order.onFinished(sequence),
     onStepEnd({ served }) {

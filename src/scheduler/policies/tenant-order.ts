@@ -89,12 +89,10 @@ export class TenantOrder {
     return yielding
   }
 
-  /** Before other tenants that were served no less. */
-  goesAhead(next: SequenceView, prefilling: readonly SequenceView[]): boolean {
-    const counter = this.#share.counterOf(tenantOf(next))
-    return prefilling.every(
-      (each) => tenantOf(each) !== tenantOf(next) && this.#share.counterOf(tenantOf(each)) >= counter,
-    )
+  /** Before another tenant that was served no less. */
+  goesAhead(next: SequenceView, other: SequenceView): boolean {
+    const [own, each] = [tenantOf(next), tenantOf(other)]
+    return own !== each && this.#share.counterOf(each) >= this.#share.counterOf(own)
   }
 
   #createQueue(): LaneQueue {
