@@ -315,7 +315,7 @@ describe('a request with a mistake', () => {
 })
 
 describe('an API key', () => {
-  it('is needed everywhere but for health and version', async () => {
+  it('is needed everywhere but for health, version and descriptions of the server', async () => {
     start('x', { apiKeys: [sharedKey(sha256('secret'))] })
     const get = (url: string, authorization = '') =>
       server.app.inject({ url, headers: { authorization } }).then(({ statusCode }) => statusCode)
@@ -327,6 +327,9 @@ describe('an API key', () => {
     expect(await get('/v1/models', 'Bearer secret')).toBe(200)
     expect(await get('/health')).toBe(200)
     expect(await get('/version')).toBe(200)
+    expect(await get('/docs')).toBe(200)
+    expect(await get('/openapi.json')).toBe(200)
+    expect(await get('/')).toBe(302)
     expect((await chat({})).json()).toMatchObject({ error: { code: 'invalid_api_key' } })
   })
 })

@@ -96,8 +96,8 @@ const routes = [
   ollamaModels,
 ]
 
-/** Open even when a key is set: what load balancers probe. */
-const openPaths = new Set(['/health', '/version'])
+/** Open even when a key is set: what load balancers probe, and what browsers show, which send no keys. */
+const openPaths = new Set(['/', '/docs', '/openapi.json', '/health', '/version'])
 
 export function createServer(deps: ServerDeps): ApiServer {
   const app = fastify({
@@ -139,7 +139,9 @@ export function createServer(deps: ServerDeps): ApiServer {
   app.addHook('preValidation', async (request) => checkDepth(request.body))
   app.addHook('onReady', () => context.batches.resume())
   app.addHook('preClose', () => context.batches.stop())
+  const stopLogging = logCrashes(app, deps.engine)
   app.addHook('onClose', async () => {
+    stopLogging()
     metrics.close()
     await context.batches.close()
   })
@@ -168,6 +170,17 @@ export function createServer(deps: ServerDeps): ApiServer {
     },
     close: () => app.close(),
   }
+}
+
+/** Clients see no more than a pause: whoever runs the server has to hear of it here. */
+function logCrashes(app: FastifyInstance, engine: EngineClient): () => void {
+  return engine.onCrash((how) => {
+    app.log.warn({ how }, 'The engine died; another one goes on with its requests.')
+    const back = ({ pid }: { pid: number }): void =>
+      app.log.info({ enginePid: pid }, 'The engine runs again.')
+    // That it does not is told where the server ends.
+    setImmediate(() => void engine.ready().then(back, () => undefined))
+  })
 }
 
 function createBatches(app: FastifyInstance, context: Omit<ApiContext, 'batches'>): BatchService {

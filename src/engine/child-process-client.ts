@@ -61,6 +61,10 @@ export class ChildProcessClient implements EngineClient {
     return this.#state.onStep(listener)
   }
 
+  onCrash(listener: (how: string) => void): () => void {
+    return this.#state.onCrash(listener)
+  }
+
   submit(request: GenerationRequest, listener: SequenceListener): void {
     const { end, ledger } = this.#state
     if (end !== undefined) {
@@ -167,7 +171,7 @@ export class ChildProcessClient implements EngineClient {
   #died(how: string, lifeMillis: number): void {
     this.#child = undefined
     if (this.#state.end !== undefined) return
-    this.#state.becomeRestarting()
+    this.#state.becomeRestarting(how)
     const { culprits, hadSuspects } = this.#quarantine.crash()
     for (const id of [...this.#cancelled]) this.#endCancelled(id)
     const message = `The engine died more than once over this request (${how}).`

@@ -23,6 +23,7 @@ export class ClientState {
   #announceFailure: (error: ServingError) => void = () => undefined
   #failure: ServingError | undefined
   readonly #stepListeners = new Set<(stats: EngineStats) => void>()
+  readonly #crashListeners = new Set<(how: string) => void>()
   /** Counters of the engines before this one; undefined: it is the first. */
   #before: Before | undefined
 
@@ -48,6 +49,11 @@ export class ClientState {
     return () => this.#stepListeners.delete(listener)
   }
 
+  onCrash(listener: (how: string) => void): () => void {
+    this.#crashListeners.add(listener)
+    return () => this.#crashListeners.delete(listener)
+  }
+
   becomeLoading(progress: number): void {
     const { state } = this.status
     if (state === 'loading' || state === 'restarting') this.status = { state, progress }
@@ -59,7 +65,8 @@ export class ClientState {
   }
 
   /** The engine died; another one will go on. */
-  becomeRestarting(): void {
+  becomeRestarting(how: string): void {
+    for (const listener of this.#crashListeners) listener(how)
     // Whoever waits already waits for the first engine that gets ready.
     if (this.status.state === 'ready') this.#ready = new Readiness()
     if (this.status.state !== 'loading') this.status = { state: 'restarting', progress: 0 }

@@ -28,6 +28,8 @@ export interface EngineClient {
   readonly stats: EngineStats | undefined
   /** Called with each step's statistics, once a step. Returns the way to stop listening. */
   onStep(listener: (stats: EngineStats) => void): () => void
+  /** Called with how it ended (`SIGABRT`, `exit code 1`) whenever the engine dies unasked. Returns the way to stop listening. */
+  onCrash(listener: (how: string) => void): () => void
   /** Finishes nothing: ends the engine and fails what is unfinished. */
   close(): Promise<void>
 }

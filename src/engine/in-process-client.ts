@@ -42,6 +42,10 @@ export class InProcessClient implements EngineClient {
     return this.#state.onStep(listener)
   }
 
+  onCrash(listener: (how: string) => void): () => void {
+    return this.#state.onCrash(listener)
+  }
+
   submit(request: GenerationRequest, listener: SequenceListener): void {
     const { end, ledger } = this.#state
     if (end !== undefined) refuse(request, listener, end)

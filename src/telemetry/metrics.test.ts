@@ -12,6 +12,7 @@ it("counts what was served under vLLM's names, and stops listening when it ends"
   await ask()
   await ask('b')
   await server.engine.idle()
+  server.engine.crash('SIGKILL')
   await server.app.inject('/nowhere')
   await server.app.inject('/metrics')
   const text = (await server.app.inject('/metrics')).body
@@ -38,7 +39,9 @@ it("counts what was served under vLLM's names, and stops listening when it ends"
   expect(value('switchyard_requests_total', 'endpoint="/v1/completions",status="200"')).toBe(2)
   expect(value('switchyard_requests_total', 'endpoint="unknown",status="404"')).toBe(1)
 
-  expect(server.engine.numStepListeners).toBe(1)
+  expect(value('switchyard_engine_crashes_total', '')).toBe(1)
+
+  expect(server.engine.numListeners).toBe(3)
   await server.close()
-  expect(server.engine.numStepListeners).toBe(0)
+  expect(server.engine.numListeners).toBe(0)
 })

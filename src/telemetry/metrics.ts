@@ -120,9 +120,18 @@ export class ServerMetrics {
     const phases = (['schedule', 'build', 'compute', 'sample', 'emit'] satisfies (keyof StepPhases)[]).map(
       (phase) => ({ phase, histogram: steps.labels(phase) }),
     )
-    return engine.onStep((stats) => {
-      iterationTokens.observe(stats.numPrefillTokens + stats.numDecodeTokens)
-      for (const { phase, histogram } of phases) histogram.observe(stats.phases[phase] / 1e6)
+    const crashes = new Counter({
+      name: 'switchyard_engine_crashes_total',
+      help: 'Deaths of the engine. What it was doing goes on in another one.',
+      registers,
     })
+    const stopListening = [
+      engine.onCrash(() => crashes.inc()),
+      engine.onStep((stats) => {
+        iterationTokens.observe(stats.numPrefillTokens + stats.numDecodeTokens)
+        for (const { phase, histogram } of phases) histogram.observe(stats.phases[phase] / 1e6)
+      }),
+    ]
+    return () => stopListening.forEach((stop) => stop())
   }
 }

@@ -106,10 +106,13 @@ describe('an engine that is killed', () => {
     const client = start({ stepMicros: 1000 })
     const steps: number[] = []
     client.onStep(({ step }) => steps.push(step))
+    const deaths: string[] = []
+    client.onCrash((how) => deaths.push(how))
     const { result } = await begin(client, { id: 'r', promptTokens: [1], maxTokens: 60 }, 20)
     const diedAt = systemClock.now()
     await kill(client)
     const { timings } = (await result).finish
+    expect(deaths).toEqual(['SIGKILL'])
     expect(timings.firstScheduledAt).toBeLessThan(diedAt)
     expect(timings.firstTokenAt).toBeLessThan(diedAt)
     expect(timings.finishedAt).toBeGreaterThan(diedAt)

@@ -43,6 +43,7 @@ export class ScriptedEngine implements EngineClient {
   readonly #options: ScriptedEngineOptions
   readonly #live = new Map<RequestId, LiveSequence>()
   readonly #stepListeners = new Set<(stats: EngineStats) => void>()
+  readonly #crashListeners = new Set<(how: string) => void>()
   #waiting: (() => void)[] = []
   #step = 0
   #isScheduled = false
@@ -56,8 +57,8 @@ export class ScriptedEngine implements EngineClient {
     return this.#live.size
   }
 
-  get numStepListeners(): number {
-    return this.#stepListeners.size
+  get numListeners(): number {
+    return this.#stepListeners.size + this.#crashListeners.size
   }
 
   ready(): Promise<EngineInfo> {
@@ -107,6 +108,16 @@ export class ScriptedEngine implements EngineClient {
   onStep(listener: (stats: EngineStats) => void): () => void {
     this.#stepListeners.add(listener)
     return () => this.#stepListeners.delete(listener)
+  }
+
+  onCrash(listener: (how: string) => void): () => void {
+    this.#crashListeners.add(listener)
+    return () => this.#crashListeners.delete(listener)
+  }
+
+  /** Tells that it died, and goes on. */
+  crash(how: string): void {
+    for (const listener of this.#crashListeners) listener(how)
   }
 
   /** Resolves when no sequence is live. */

@@ -50,6 +50,8 @@ export const serverOperations: Operations = {
     tag,
     summary: 'This description, for programs.',
     answer: z.looseObject({ openapi: z.string() }),
+    isOpen: true,
   },
-  'GET /docs': { tag, summary: 'This description, for people.', answer: 'text/html' },
+  'GET /docs': { tag, summary: 'This description, for people.', answer: 'text/html', isOpen: true },
+  'GET /': { tag, summary: 'Leads browsers to /docs.', answer: 'text/html', isOpen: true },
 }
