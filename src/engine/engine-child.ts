@@ -1,10 +1,8 @@
 /** One life of an engine's process: started, talked to, gone. Knows nothing of requests. */
 import { fork, type ChildProcess } from 'node:child_process'
-import { createRequire } from 'node:module'
-import { extname } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { EngineOptions } from './engine-options.ts'
 import type { FromEngine, ToEngine } from './protocol.ts'
+import { programBeside } from './program.ts'
 
 /** How long a process may take to leave when asked to. */
 const leaveMillis = 5000
@@ -16,10 +14,10 @@ export class EngineChild {
   readonly #process: ChildProcess
 
   constructor(options: EngineOptions, onMessage: (message: FromEngine) => void) {
-    const extension = extname(fileURLToPath(import.meta.url))
-    this.#process = fork(new URL(`engine-process${extension}`, import.meta.url), {
+    const { url, execArgv } = programBeside('engine-process')
+    this.#process = fork(url, {
       serialization: 'advanced',
-      execArgv: extension === '.ts' ? ['--import', sourceLoader()] : [],
+      execArgv,
       // Nothing that the process prints may get into the output of whoever runs us.
       stdio: ['ignore', 2, 2, 'ipc'],
     })
@@ -58,9 +56,4 @@ function untilEnd(process: ChildProcess): Promise<string> {
     })
   })
   return Promise.race([notStarted, disconnected.then(() => exited)])
-}
-
-/** What lets Node run our sources as they are, found from this file and not from the working directory. */
-function sourceLoader(): string {
-  return pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 }

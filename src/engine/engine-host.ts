@@ -9,7 +9,6 @@ import { KvCacheManager, type KvCacheSize, type PrefixCacheConfig } from '../kvc
 import { StepProfiler } from '../profile/step-profiler.ts'
 import { createScheduler, type PlanningOptions } from '../scheduler/create-scheduler.ts'
 import { planLogFormat, type LoggedTiers } from '../simulator/replay/plan-log.ts'
-import type { TierEnvironment } from '../tiers/open-tiers.ts'
 import type { EngineOptions } from './engine-options.ts'
 import { grammarVocabulary } from './grammar-vocabulary.ts'
 import { openNewFile } from './new-file.ts'
@@ -17,7 +16,7 @@ import { PlanFile } from './plan-file.ts'
 import type { EngineInfo, FromEngine } from './protocol.ts'
 import { StepLoop } from './step-loop.ts'
 import { storeIdentity } from './store-identity.ts'
-import { newSeed, Swapping } from './swapping.ts'
+import { newSeed, Swapping, type SwappingEnvironment } from './swapping.ts'
 import { systemClock } from './system-clock.ts'
 
 export interface EngineHost {
@@ -31,7 +30,7 @@ export interface EngineHost {
 export async function loadEngine(
   options: EngineOptions,
   send: (message: FromEngine) => void,
-  wrapFile?: TierEnvironment['wrapFile'],
+  wrapFile?: SwappingEnvironment['wrapFile'],
 ): Promise<EngineHost> {
   const onProgress = (progress: number): void => send({ type: 'loading', progress })
   const { executor, info } = await createExecutor(executorOptions(options), onProgress)
@@ -93,7 +92,7 @@ function openProfile(path: string, { executor }: EngineOptions, created: Created
 async function openSwapping(
   options: EngineOptions,
   executor: Executor,
-  wrapFile: TierEnvironment['wrapFile'],
+  wrapFile: SwappingEnvironment['wrapFile'],
 ): Promise<Swapping | undefined> {
   const { tiers, eviction } = options
   if (tiers === undefined || eviction === undefined || tiers.hostBytes + tiers.diskBytes === 0)

@@ -5,10 +5,10 @@ import type { RequestId } from '../core/units.ts'
 import { ClientState } from './client-state.ts'
 import type { EngineClient, EngineStatus, SequenceListener } from './engine-client.ts'
 import { loadEngine, type EngineHost } from './engine-host.ts'
-import type { TierEnvironment } from '../tiers/open-tiers.ts'
 import type { EngineOptions } from './engine-options.ts'
 import { refuse } from './ledger.ts'
 import type { EngineInfo, EngineStats, FromEngine } from './protocol.ts'
+import type { SwappingEnvironment } from './swapping.ts'
 
 export class InProcessClient implements EngineClient {
   readonly #state = new ClientState()
@@ -18,7 +18,7 @@ export class InProcessClient implements EngineClient {
   #waiting: GenerationRequest[] = []
 
   /** `wrapFile`: what a disk tier sees of its file; tests break it here. */
-  constructor(options: EngineOptions, wrapFile?: TierEnvironment['wrapFile']) {
+  constructor(options: EngineOptions, wrapFile?: SwappingEnvironment['wrapFile']) {
     this.#life = this.#live(options, wrapFile)
   }
 
@@ -83,7 +83,7 @@ export class InProcessClient implements EngineClient {
     else this.#host.loop.submit([request])
   }
 
-  async #live(options: EngineOptions, wrapFile: TierEnvironment['wrapFile']): Promise<void> {
+  async #live(options: EngineOptions, wrapFile: SwappingEnvironment['wrapFile']): Promise<void> {
     try {
       const host = await loadEngine(options, (message) => this.#receive(message), wrapFile)
       this.#host = host

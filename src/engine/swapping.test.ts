@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
-import { FaultyFile, type FileFaults } from '../../test/support/faulty-file.ts'
+import { FaultyFile, type FileFaults, openKvFiles } from '../../test/support/faulty-file.ts'
 import { createRequest, generate } from '../../test/support/generate.ts'
 import { RandomStream } from '../core/random.ts'
 import type { GenerationRequest } from '../core/request.ts'
@@ -132,7 +132,7 @@ async function serve(load: Load, requests: readonly GenerationRequest[]) {
   expect(kv.numAvailableBlocks, 'blocks are free or cached').toBe(load.numBlocks)
   expect(kv.swapper!.numUnderWay).toBe(0)
   await swapping!.close()
-  expect(files.every(({ isClosed }) => isClosed)).toBe(true)
+  expect(openKvFiles(dir)).toEqual([])
   const stats = kv.swapper!.stats
   const numFaults = files.reduce((sum, file) => sum + file.numFaults, 0)
   const tokens = requests.map(({ id }) =>

@@ -24,6 +24,7 @@ const pool = new KvPool(backend, {
   numScratchSlots: 1,
 })
 const mover = new BlockMover(backend, pool, blockSize)
+const { blocks: poolBlocks } = mover
 afterAll(() => {
   mover.close()
   pool.close()
@@ -102,9 +103,9 @@ describe('moving blocks', () => {
 
   it('brings blocks back into other extents than they left', async () => {
     fillPool()
-    const bytes = new Uint8Array(8 * mover.bytesPerBlock)
-    await mover.read([extent(4, 5), extent(20, 3)], bytes)
-    await mover.write([extent(0, 2), extent(10, 6)], bytes)
+    const bytes = new Uint8Array(8 * poolBlocks.bytesPerBlock)
+    await poolBlocks.read([extent(4, 5), extent(20, 3)], bytes)
+    await poolBlocks.write([extent(0, 2), extent(10, 6)], bytes)
     const expected = [...inOrder]
     expected.splice(0, 2, 4, 5)
     expected.splice(10, 6, 6, 7, 8, 20, 21, 22)
@@ -113,19 +114,19 @@ describe('moving blocks', () => {
 
   it('keeps each block in one piece outside the pool', async () => {
     fillPool()
-    const bytes = new Uint8Array(3 * mover.bytesPerBlock)
-    await mover.read([extent(4, 3)], bytes)
-    await mover.write([extent(10, 1)], bytes.subarray(2 * mover.bytesPerBlock))
+    const bytes = new Uint8Array(3 * poolBlocks.bytesPerBlock)
+    await poolBlocks.read([extent(4, 3)], bytes)
+    await poolBlocks.write([extent(10, 1)], bytes.subarray(2 * poolBlocks.bytesPerBlock))
     expect(contents()[10]).toBe(6)
   })
 
   it('refuses to run over the end of its staging memory', async () => {
-    const bytes = new Uint8Array(2 * mover.bytesPerBlock)
-    await expect(mover.read([extent(0, 3)], bytes)).rejects.toThrow(InvariantError)
-    await expect(mover.write([extent(0, 1), extent(4, 2)], bytes)).rejects.toThrow(InvariantError)
+    const bytes = new Uint8Array(2 * poolBlocks.bytesPerBlock)
+    await expect(poolBlocks.read([extent(0, 3)], bytes)).rejects.toThrow(InvariantError)
+    await expect(poolBlocks.write([extent(0, 1), extent(4, 2)], bytes)).rejects.toThrow(InvariantError)
   })
 
   it('says what a block weighs', () => {
-    expect(mover.bytesPerBlock).toBe(numLayers * blockSize * (64 * 2 + (64 / 32) * 34))
+    expect(poolBlocks.bytesPerBlock).toBe(numLayers * blockSize * (64 * 2 + (64 / 32) * 34))
   })
 })

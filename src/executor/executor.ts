@@ -1,5 +1,6 @@
 import type { Extent } from '../kvcache/extent.ts'
 import type { StepPlan } from '../scheduler/step-plan.ts'
+import type { PoolPlace } from './pool-blocks.ts'
 
 /**
  * Runs one plan: tokens in, one row of logits out for each entry that samples. It knows nothing of requests,
@@ -20,7 +21,9 @@ export interface Executor {
 /** Whole blocks of KV, in and out of memory of the host: one behind the other, each with all its layers. */
 export interface BlockMemory {
   readonly bytesPerBlock: number
-  /** Copies blocks, which nobody may write to meanwhile, to the beginning of `bytes`, while steps go on. */
+  /** From which another thread makes the same memory; undefined where only this one has it. */
+  readonly place?: PoolPlace
+  /** Copies blocks, which nobody may write to meanwhile, to the beginning of `bytes`. */
   read(extents: readonly Extent[], bytes: Uint8Array): Promise<void>
   /** Copies blocks from `bytes` to the extents, which no step may use before. */
   write(extents: readonly Extent[], bytes: Uint8Array): Promise<void>

@@ -12,6 +12,7 @@ import type { StepPlan } from '../scheduler/step-plan.ts'
 import { mostStackedRows } from './attention-cost.ts'
 import { mostListedSlots, planAttention, type AttentionRules } from './attention-plan.ts'
 import { BlockMover } from './block-mover.ts'
+import type { PoolBlocks } from './pool-blocks.ts'
 import type { Executor, ExecutorModel, KernelGroup, LogitsNeed, LogitsRow, StepResult } from './executor.ts'
 import { allocateGatherRoom } from './gather-room.ts'
 import { GraphCache } from './graph-cache.ts'
@@ -49,8 +50,8 @@ export interface GgmlExecutorParts {
 
 export class GgmlExecutor implements Executor {
   readonly model: ExecutorModel
-  /** Moves blocks between the pool and host memory. */
-  readonly blocks: BlockMover
+  readonly blocks: PoolBlocks
+  readonly #mover: BlockMover
   readonly #parts: GgmlExecutorParts
   readonly #environment: GraphEnvironment
   readonly #graphs = new GraphCache(maxCachedGraphs)
@@ -61,7 +62,8 @@ export class GgmlExecutor implements Executor {
     const { backend, model } = parts
     this.model = parts.info
     this.#parts = parts
-    this.blocks = new BlockMover(backend, parts.pool, parts.info.blockSize)
+    this.#mover = new BlockMover(backend, parts.pool, parts.info.blockSize)
+    this.blocks = this.#mover.blocks
     const gatherRoom = allocateGatherRoom(
       backend,
       parts.pool.k.rowElements,
@@ -89,7 +91,7 @@ export class GgmlExecutor implements Executor {
 
   async execute(plan: StepPlan, needs: readonly LogitsNeed[]): Promise<StepResult> {
     const startedAt = performance.now()
-    this.blocks.copy(plan.copies)
+    this.#mover.copy(plan.copies)
     const runs = plan.entries.map((entry) => slotRuns(entry, this.model.blockSize))
     const { order, units } = planAttention(plan.entries, runs, this.#parts.attention)
     const ordered = order === undefined ? plan : { ...plan, entries: pick(plan.entries, order) }
@@ -119,7 +121,7 @@ export class GgmlExecutor implements Executor {
 
   close(): Promise<void> {
     this.#graphs.close()
-    this.blocks.close()
+    this.#mover.close()
     this.#parts.pool.close()
     this.#parts.rotation?.close()
     this.#parts.model.weights.close()

@@ -7,7 +7,7 @@ import { ServingError } from '../core/errors.ts'
 import { bindGgml, type GgmlFunctions, type Pointer } from './functions.ts'
 import { addressOf } from './graph-context.ts'
 import { openLibraries } from './library.ts'
-import type { Device } from './platform.ts'
+import type { ChosenDevice, Device } from './platform.ts'
 
 const deviceTypeCpu = 0
 const deviceTypeGpu = 1
@@ -25,6 +25,8 @@ export class Backend {
   readonly ggml: GgmlFunctions
   readonly device: Pointer
   readonly isCpu: boolean
+  /** Whose libraries it uses: the same ones are open in the whole process. */
+  readonly libraryDevice: ChosenDevice
   /** What a person calls the device. */
   readonly description: string
   /** The buffer type of device memory. */
@@ -37,6 +39,7 @@ export class Backend {
 
   constructor(options: BackendOptions) {
     const libraries = openLibraries({ device: options.device })
+    this.libraryDevice = libraries.device
     this.ggml = bindGgml(libraries.base, libraries.ggml)
     this.device = pickDevice(this.ggml, options.device)
     this.isCpu = this.ggml.deviceType(this.device) === deviceTypeCpu

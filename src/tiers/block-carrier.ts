@@ -1,26 +1,45 @@
 /**
- * Carries transfers out: from the pool to the tiers and back, in pieces of a few megabytes through staging memory, the
- * next piece being read while the last one is written. Transfers in and out have a lane of their own each, so that who
- * waits for a block does not wait for those that leave.
+ * Carries transfers out: from the pool to the tiers and back, in pieces of some hundred kilobytes through staging
+ * memory. Pieces overlap: while the file takes or gives some, the next one is copied and its checksums are taken.
+ * Transfers in and out have a lane of their own each, so that who waits for a block does not wait for those that leave.
  */
 import { toBlockId } from '../core/units.ts'
+import type { BlockMemory } from '../executor/executor.ts'
 import type { Extent } from '../kvcache/extent.ts'
 import type { Transfer, TransferOutcome } from '../kvcache/transfer.ts'
-import type { BlockMemory } from '../executor/executor.ts'
+import { StagingMemory } from './staging-memory.ts'
 import type { Tier } from './tier.ts'
+import { createTier, type TierParts, type TierPlace } from './tier-place.ts'
 
-export interface BlockCarrierParts {
-  readonly memory: BlockMemory
-  /** Fastest first, as transfers count them. */
-  readonly tiers: readonly Tier[]
-  /** Most bytes that move at once; some megabytes unless given. */
-  readonly pieceBytes?: number | undefined
+/** What the engine needs of whoever carries its transfers. */
+export interface Carrier {
+  start(transfer: Transfer): void
+  /** Resolves when all that was started is done. */
+  settled(): Promise<void>
+  /** Resolves when nothing is under way any more: at once after the transfers that have begun. */
+  close(): Promise<void>
+}
+
+export interface CarrierEvents {
   readonly onDone: (outcome: TransferOutcome) => void
+  /** Writing to a tier failed for the first time. */
+  readonly onFault: (error: unknown) => void
   /** The pool could not be read or written: the engine is lost. */
   readonly onBroken: (error: unknown) => void
 }
 
-const usualPieceBytes = 8 * 2 ** 20
+export interface CarrierParts extends CarrierEvents {
+  readonly memory: BlockMemory
+  /** Fastest first, as transfers count them. */
+  readonly places: readonly TierPlace[]
+  /** Most bytes that move at once; as measured to be quick unless given. */
+  readonly pieceBytes?: number | undefined
+  readonly wrapFile?: TierParts['wrapFile']
+}
+
+const usualPieceBytes = 2 ** 20
+/** One that is copied while a file is busy with the others. */
+const piecesAtOnce = 3
 
 /** Blocks [start, end) of a transfer. */
 interface Piece {
@@ -29,16 +48,25 @@ interface Piece {
   readonly extents: readonly Extent[]
 }
 
-export class BlockCarrier {
-  readonly #parts: BlockCarrierParts
+export class BlockCarrier implements Carrier {
+  readonly #parts: CarrierParts
+  readonly #tiers: readonly Tier[]
   readonly #lanes: { readonly in: Lane; readonly out: Lane }
   #isClosed = false
 
-  constructor(parts: BlockCarrierParts) {
+  constructor(parts: CarrierParts) {
     this.#parts = parts
-    const { bytesPerBlock } = parts.memory
-    const blocksPerPiece = Math.max(1, Math.floor((parts.pieceBytes ?? usualPieceBytes) / bytesPerBlock))
-    const lane = (): Lane => new Lane(blocksPerPiece, bytesPerBlock)
+    const { memory, places, pieceBytes = usualPieceBytes } = parts
+    const { bytesPerBlock } = memory
+    const blocksPerPiece = Math.max(1, Math.floor(pieceBytes / bytesPerBlock))
+    const numBytes = blocksPerPiece * bytesPerBlock
+    const staging = new StagingMemory(bytesPerBlock, 2 * piecesAtOnce * numBytes)
+    this.#tiers = places.map((place) => createTier(place, { ...parts, bytesPerBlock, staging }))
+    const lane = (): Lane => ({
+      blocksPerPiece,
+      stagings: Array.from({ length: piecesAtOnce }, () => staging.take(numBytes)),
+      last: Promise.resolve(),
+    })
     this.#lanes = { in: lane(), out: lane() }
   }
 
@@ -55,45 +83,41 @@ export class BlockCarrier {
     })
   }
 
-  /** Resolves when nothing is under way any more: at once after the transfers that have begun. */
   async close(): Promise<void> {
     this.#isClosed = true
     await this.settled()
   }
 
-  /** Resolves when all that was started is done. */
   async settled(): Promise<void> {
     await Promise.all([this.#lanes.in.last, this.#lanes.out.last])
   }
 
   async #carry(transfer: Transfer, lane: Lane): Promise<TransferOutcome> {
-    const { memory, tiers } = this.#parts
+    const { memory } = this.#parts
+    const { bytesPerBlock } = memory
     const startedAt = performance.now()
-    const isDone = tiers.map(() => Array.from({ length: transfer.numBlocks }, () => false))
-    let previous: Promise<void> = Promise.resolve()
+    const isDone = this.#tiers.map(() => Array.from({ length: transfer.numBlocks }, () => false))
+    const underWay: Promise<void>[] = []
     for (const [index, piece] of piecesOf(transfer, lane.blocksPerPiece).entries()) {
-      const bytes = lane.staging(index % 2).subarray(0, (piece.end - piece.start) * memory.bytesPerBlock)
-      if (transfer.kind === 'out') {
-        await memory.read(piece.extents, bytes)
-        await previous
-        previous = this.#moveTiers(transfer, piece, bytes, isDone)
-      } else {
-        await this.#moveTiers(transfer, piece, bytes, isDone)
-        await previous
-        previous = memory.write(piece.extents, bytes)
-      }
+      const place = index % piecesAtOnce
+      await underWay[place]
+      const bytes = lane.stagings[place]!.subarray(0, (piece.end - piece.start) * bytesPerBlock)
+      if (transfer.kind === 'out') await memory.read(piece.extents, bytes)
+      const moved = this.#moveTiers(transfer, piece, bytes, isDone)
+      underWay[place] = transfer.kind === 'out' ? moved : moved.then(() => memory.write(piece.extents, bytes))
       // Whoever waits for it first hears of its failure; nobody else has to.
-      previous.catch(() => undefined)
+      underWay[place].catch(() => undefined)
     }
-    await previous
+    await Promise.all(underWay)
     const micros = Math.round((performance.now() - startedAt) * 1000)
     const moves = isDone.map((blocks) => ({
-      numBytes: blocks.filter(Boolean).length * memory.bytesPerBlock,
+      numBytes: blocks.filter(Boolean).length * bytesPerBlock,
       micros,
     }))
     return { id: transfer.id, isDone, moves }
   }
 
+  /** Checksums and copies are done, or calls to the file begun, when this returns; it resolves when they have ended. */
   async #moveTiers(transfer: Transfer, piece: Piece, bytes: Uint8Array, isDone: boolean[][]): Promise<void> {
     const seals = transfer.seals.slice(piece.start, piece.end)
     const moveTier = async (tier: Tier, index: number): Promise<void> => {
@@ -104,25 +128,15 @@ export class BlockCarrier {
         isDone[index]![piece.start + at] = isBlockDone
       })
     }
-    await Promise.all(this.#parts.tiers.map(moveTier))
+    await Promise.all(this.#tiers.map(moveTier))
   }
 }
 
 /** Transfers of one kind, one after the other, through staging memory of their own. */
-class Lane {
+interface Lane {
   readonly blocksPerPiece: number
-  last: Promise<void> = Promise.resolve()
-  readonly #numBytes: number
-  readonly #stagings: Uint8Array[] = []
-
-  constructor(blocksPerPiece: number, bytesPerBlock: number) {
-    this.blocksPerPiece = blocksPerPiece
-    this.#numBytes = blocksPerPiece * bytesPerBlock
-  }
-
-  staging(index: number): Uint8Array {
-    return (this.#stagings[index] ??= new Uint8Array(this.#numBytes))
-  }
+  readonly stagings: readonly Uint8Array[]
+  last: Promise<void>
 }
 
 function piecesOf({ extents }: Transfer, blocksPerPiece: number): Piece[] {

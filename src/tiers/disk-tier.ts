@@ -1,33 +1,38 @@
-import { crc32 } from 'node:zlib'
+import type { StagingMemory } from './staging-memory.ts'
 import { slotRuns, type SlotRun, type Tier } from './tier.ts'
 import { readAll, writeAll, type TierFile } from './tier-file.ts'
+import { Turns } from './turns.ts'
 
 export interface DiskTierParts {
   readonly file: TierFile
-  readonly numSlots: number
   readonly bytesPerBlock: number
+  /** By slot; of use only for slots that were written. */
+  readonly checksums: BigUint64Array
+  readonly staging: StagingMemory
   /** Called once, when writing fails for the first time. */
   readonly onFault: (error: unknown) => void
 }
 
+/** Calls of one direction at once: they share the threads of Node's pool with the kernels' steps. */
+const mostAtOnce = 2
+
 /**
  * Blocks in a file: slot s at offset s * bytesPerBlock, side by side, so that a run of slots is one write. Every block
- * has a checksum (CRC-32, begun with its seal) that lies elsewhere: a torn write, a flipped bit or another block's
- * bytes are found when it is read. Plain I/O through the page cache: measured faster than direct I/O, for writes and,
- * as what was swapped out last is often wanted first, for reads.
+ * has a checksum, begun with its seal, that lies elsewhere: a torn write, a flipped bit or another block's bytes are
+ * found when it is read. Plain I/O through the page cache: measured faster than direct I/O, for writes and, as what was
+ * swapped out last is often wanted first, for reads.
  */
 export class DiskTier implements Tier {
   readonly name = 'disk'
   readonly numSlots: number
-  /** By slot; of use only for slots that were written. */
-  readonly checksums: Uint32Array
   readonly #parts: DiskTierParts
+  readonly #writing = new Turns(mostAtOnce)
+  readonly #reading = new Turns(mostAtOnce)
   #hasFailed = false
 
   constructor(parts: DiskTierParts) {
     this.#parts = parts
-    this.numSlots = parts.numSlots
-    this.checksums = new Uint32Array(parts.numSlots)
+    this.numSlots = parts.checksums.length
   }
 
   async write(
@@ -38,10 +43,11 @@ export class DiskTier implements Tier {
     const isDone = slots.map(() => false)
     const writeRun = async (run: SlotRun): Promise<void> => {
       for (let index = run.start; index < run.start + run.length; index += 1) {
-        this.checksums[slots[index]!] = this.#checksum(bytes, index, seals[index]!)
+        this.#parts.checksums[slots[index]!] = this.#checksum(bytes, index, seals[index]!)
       }
       try {
-        await writeAll(this.#parts.file, this.#part(bytes, run), this.#offsetOf(slots, run))
+        const offset = this.#offsetOf(slots, run)
+        await this.#writing.take(() => writeAll(this.#parts.file, this.#part(bytes, run), offset))
         isDone.fill(true, run.start, run.start + run.length)
       } catch (error) {
         if (!this.#hasFailed) this.#parts.onFault(error)
@@ -59,18 +65,15 @@ export class DiskTier implements Tier {
   ): Promise<readonly boolean[]> {
     const isDone = slots.map(() => false)
     const readRun = async (run: SlotRun): Promise<void> => {
-      await readAll(this.#parts.file, this.#part(bytes, run), this.#offsetOf(slots, run))
+      const offset = this.#offsetOf(slots, run)
+      await this.#reading.take(() => readAll(this.#parts.file, this.#part(bytes, run), offset))
       for (let index = run.start; index < run.start + run.length; index += 1) {
-        isDone[index] = this.checksums[slots[index]!] === this.#checksum(bytes, index, seals[index]!)
+        isDone[index] = this.#parts.checksums[slots[index]!] === this.#checksum(bytes, index, seals[index]!)
       }
     }
     // What cannot be read is computed again: nothing else is lost.
     await Promise.allSettled(slotRuns(slots).map(readRun))
     return isDone
-  }
-
-  close(): Promise<void> {
-    return this.#parts.file.close()
   }
 
   #part(bytes: Uint8Array, { start, length }: SlotRun): Uint8Array {
@@ -82,7 +85,7 @@ export class DiskTier implements Tier {
     return slots[start]! * this.#parts.bytesPerBlock
   }
 
-  #checksum(bytes: Uint8Array, index: number, seal: number): number {
-    return crc32(this.#part(bytes, { start: index, length: 1 }), seal >>> 0)
+  #checksum(bytes: Uint8Array, index: number, seal: number): bigint {
+    return this.#parts.staging.checksum(this.#part(bytes, { start: index, length: 1 }), seal)
   }
 }

@@ -9,7 +9,7 @@ export class HostTier implements Tier {
   readonly numSlots: number
   readonly #bytesPerBlock: number
   readonly #slotsPerSlab: number
-  #slabs: (Uint8Array | undefined)[] = []
+  readonly #slabs: (Uint8Array | undefined)[] = []
 
   constructor(numSlots: number, bytesPerBlock: number) {
     this.numSlots = numSlots
@@ -36,11 +36,6 @@ export class HostTier implements Tier {
       return memory !== undefined
     })
     return Promise.resolve(isDone)
-  }
-
-  close(): Promise<void> {
-    this.#slabs = []
-    return Promise.resolve()
   }
 
   #blockOf(bytes: Uint8Array, index: number): Uint8Array {

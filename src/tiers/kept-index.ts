@@ -10,7 +10,7 @@ export interface KeptBlock {
   readonly slot: number
   /** The key's words. */
   readonly key: readonly number[]
-  readonly checksum: number
+  readonly checksum: bigint
 }
 
 export interface KeptIndex {
@@ -22,10 +22,11 @@ export interface KeptIndex {
 }
 
 const magic = 0x53594b56
-const version = 1
+const version = 2
 const identityBytes = 32
 const headBytes = 4 + 4 + identityBytes + 8 + 4 + 4
-const blockBytes = 4 * (1 + wordsPerKey + 1)
+const keyBytes = 4 * wordsPerKey
+const blockBytes = 4 + keyBytes + 8
 
 /** `identity`: 32 bytes of what the content depends on. */
 export function encodeKeptIndex(identity: Uint8Array, { seed, numSlots, blocks }: KeptIndex): Uint8Array {
@@ -38,8 +39,10 @@ export function encodeKeptIndex(identity: Uint8Array, { seed, numSlots, blocks }
   view.setUint32(16 + identityBytes, numSlots)
   view.setUint32(20 + identityBytes, blocks.length)
   blocks.forEach(({ slot, key, checksum }, index) => {
-    const words = [slot, ...key, checksum]
-    words.forEach((word, at) => view.setInt32(headBytes + index * blockBytes + 4 * at, word))
+    const at = headBytes + index * blockBytes
+    view.setUint32(at, slot)
+    key.forEach((word, index) => view.setInt32(at + 4 + 4 * index, word))
+    view.setBigUint64(at + 4 + keyBytes, checksum)
   })
   view.setUint32(bytes.length - 4, crc32(bytes.subarray(0, bytes.length - 4)))
   return bytes
@@ -63,6 +66,6 @@ function decodeBlock(view: DataView, index: number): KeptBlock {
   return {
     slot: view.getUint32(at),
     key: Array.from({ length: wordsPerKey }, (_, word) => view.getInt32(at + 4 + 4 * word)),
-    checksum: view.getUint32(at + 4 + 4 * wordsPerKey),
+    checksum: view.getBigUint64(at + 4 + keyBytes),
   }
 }

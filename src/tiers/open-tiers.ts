@@ -3,12 +3,9 @@ import { mkdir } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import type { KvTiers } from '../kvcache/kv-tiers.ts'
 import { openKept, openPrivate, removeStale, reserve } from './disk-files.ts'
-import { DiskTier } from './disk-tier.ts'
-import { HostTier } from './host-tier.ts'
 import type { KeptIndex } from './kept-index.ts'
 import { KeptStore } from './kept-store.ts'
-import type { Tier } from './tier.ts'
-import { tierFile, type TierFile } from './tier-file.ts'
+import type { DiskPlace, TierPlace } from './tier-place.ts'
 
 /** Plain data: it crosses to the engine's process. */
 export interface TierOptions {
@@ -30,49 +27,48 @@ export interface TierEnvironment {
   readonly log: (line: string) => void
   /** Takes room in a file; false where that cannot be done. @throws with code ENOSPC. */
   readonly reserveSpace: (file: number, numBytes: number) => boolean
-  /** What the tier sees of its file; tests break it here. */
-  readonly wrapFile?: (file: TierFile) => TierFile
   /** Milliseconds since 1970, for the age of files. */
   readonly now: number
 }
 
 /** A tier of fewer blocks is of no use. */
 const leastSlots = 4
-/** The bookkeeping of a slot is about 70 bytes. */
+/** The bookkeeping of a slot is about 75 bytes. */
 const mostSlots = 2 ** 21
 
+/** What keeps the tiers' blocks, and what is known of them; who moves the blocks makes `Tier`s of `places`. */
 export class OpenTiers {
-  readonly tiers: readonly Tier[]
-  readonly #kept: Kept | undefined
+  readonly places: readonly TierPlace[]
+  readonly #disk: OpenDisk | undefined
 
-  constructor(tiers: readonly Tier[], kept: Kept | undefined) {
-    this.tiers = tiers
-    this.#kept = kept
+  constructor(places: readonly TierPlace[], disk: OpenDisk | undefined) {
+    this.places = places
+    this.#disk = disk
   }
 
   /** What keys must be made with, so that kept blocks are found; undefined: as you like. */
   get seed(): number | undefined {
-    return this.#kept?.index?.seed
+    return this.#disk?.index?.seed
   }
 
   /** The tier that outlives the process. */
   get keptTier(): number | undefined {
-    return this.#kept?.tierIndex
+    return this.#disk?.store && this.#diskTier
   }
 
   /** Tells the books what the last process kept. Returns how many blocks. */
   restore(books: KvTiers): number {
-    if (this.#kept?.index === undefined) return 0
-    const { tier, tierIndex, index } = this.#kept
-    const directory = books.directory(tierIndex)
+    if (this.#disk?.index === undefined) return 0
+    const { place, index } = this.#disk
+    const directory = books.directory(this.#diskTier)
     const ranked = index.blocks.map((block, rank) => ({
       ...block,
       priority: (rank + 1) / (index.blocks.length + 1),
     }))
     let numBlocks = 0
     for (const { slot, key, checksum, priority } of ranked.toSorted((a, b) => a.slot - b.slot)) {
-      if (slot >= tier.numSlots || !directory.restore(slot, key, priority)) continue
-      tier.checksums[slot] = checksum
+      if (slot >= place.checksums.length || !directory.restore(slot, key, priority)) continue
+      place.checksums[slot] = checksum
       numBlocks += 1
     }
     return numBlocks
@@ -80,54 +76,52 @@ export class OpenTiers {
 
   /** The books changed. `seed`: what keys are made with. */
   noteChange(books: KvTiers, seed: number): void {
-    this.#kept?.store.noteChange(() => this.#indexOf(books, seed))
+    this.#disk?.store?.noteChange(() => this.#indexOf(books, seed))
   }
 
   /** To be called when nothing is under way. */
   async close(books: KvTiers | undefined, seed: number): Promise<void> {
-    for (const tier of this.tiers) await tier.close()
-    await this.#kept?.store.close(books && this.#indexOf(books, seed))
+    await this.#disk?.handle.close()
+    await this.#disk?.store?.close(books && this.#indexOf(books, seed))
+  }
+
+  /** The disk tier is the last one. */
+  get #diskTier(): number {
+    return this.places.length - 1
   }
 
   #indexOf(books: KvTiers, seed: number): KeptIndex {
-    const { tier, tierIndex } = this.#kept!
-    const kept = [...books.directory(tierIndex).kept()].toSorted((a, b) => a.priority - b.priority)
-    const blocks = kept.map(({ slot, key }) => ({ slot, key, checksum: tier.checksums[slot]! }))
-    return { seed, numSlots: tier.numSlots, blocks }
+    const { checksums } = this.#disk!.place
+    const kept = [...books.directory(this.#diskTier).kept()].toSorted((a, b) => a.priority - b.priority)
+    const blocks = kept.map(({ slot, key }) => ({ slot, key, checksum: checksums[slot]! }))
+    return { seed, numSlots: checksums.length, blocks }
   }
 }
 
-interface Kept {
-  readonly tier: DiskTier
-  readonly tierIndex: number
-  readonly store: KeptStore
+interface OpenDisk {
+  readonly place: DiskPlace
+  readonly handle: FileHandle
+  /** Undefined: the file ends with this process. */
+  readonly store: KeptStore | undefined
+  /** What the last process kept. */
   readonly index: KeptIndex | undefined
 }
 
 export async function openTiers(options: TierOptions, environment: TierEnvironment): Promise<OpenTiers> {
-  const tiers: Tier[] = []
+  const places: TierPlace[] = []
   const numHostSlots = slotsIn(options.hostBytes, environment)
-  if (numHostSlots >= leastSlots) tiers.push(new HostTier(numHostSlots, environment.bytesPerBlock))
+  if (numHostSlots >= leastSlots) places.push({ name: 'host', numSlots: numHostSlots, disk: undefined })
   else if (options.hostBytes > 0)
     environment.log(`The host tier is off: ${options.hostBytes} bytes are too few.`)
   const disk = options.diskBytes > 0 ? await openDisk(options, environment) : undefined
-  if (disk === undefined) return new OpenTiers(tiers, undefined)
-  const tierIndex = tiers.push(disk.tier) - 1
-  return new OpenTiers(
-    tiers,
-    disk.store && { tier: disk.tier, tierIndex, store: disk.store, index: disk.index },
-  )
-}
-
-interface OpenDisk {
-  readonly tier: DiskTier
-  readonly store: KeptStore | undefined
-  readonly index: KeptIndex | undefined
+  if (disk !== undefined)
+    places.push({ name: 'disk', numSlots: disk.place.checksums.length, disk: disk.place })
+  return new OpenTiers(places, disk)
 }
 
 async function openDisk(options: TierOptions, environment: TierEnvironment): Promise<OpenDisk | undefined> {
   const { diskDir } = options
-  const { log, identity, bytesPerBlock, reserveSpace, wrapFile = (file: TierFile) => file } = environment
+  const { log, identity, bytesPerBlock, reserveSpace } = environment
   let store: KeptStore | undefined
   let handle: FileHandle | undefined
   try {
@@ -143,13 +137,11 @@ async function openDisk(options: TierOptions, environment: TierEnvironment): Pro
     if (reserved === undefined) throw new Error(`there is no room for ${leastSlots * bytesPerBlock} bytes`)
     if (reserved.isLess)
       log(`The disk tier takes ${reserved.numBytes} bytes: there is no room for ${numBytes}.`)
-    const onFault = (error: unknown): void =>
-      log(`Writing KV to disk failed: ${messageOf(error)}; it shrinks.`)
-    const numSlots = slotsIn(reserved.numBytes, environment)
-    const file = wrapFile(tierFile(handle))
-    return { tier: new DiskTier({ file, numSlots, bytesPerBlock, onFault }), store, index }
+    const checksumBytes = slotsIn(reserved.numBytes, environment) * BigUint64Array.BYTES_PER_ELEMENT
+    const checksums = new BigUint64Array(new SharedArrayBuffer(checksumBytes))
+    return { place: { file: handle.fd, checksums }, handle, store, index }
   } catch (error) {
-    log(`The disk tier is off: ${messageOf(error)}.`)
+    log(`The disk tier is off: ${error instanceof Error ? error.message : String(error)}.`)
     await handle?.close()
     await store?.close(undefined)
     return undefined
@@ -159,5 +151,3 @@ async function openDisk(options: TierOptions, environment: TierEnvironment): Pro
 function slotsIn(numBytes: number, { bytesPerBlock }: TierEnvironment): number {
   return Math.min(mostSlots, Math.floor(numBytes / bytesPerBlock))
 }
-
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))

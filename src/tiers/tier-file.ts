@@ -1,19 +1,22 @@
 /** What the disk tier needs of a file; tests put a faulty one in its place. */
-import type { FileHandle } from 'node:fs/promises'
+import { read, write } from 'node:fs'
+import { promisify } from 'node:util'
 
 export interface TierFile {
   /** Writes at an offset; answers how many bytes went in, which may be fewer. Rejects as the file system does. */
   write(bytes: Uint8Array, offset: number): Promise<number>
   /** Reads at an offset; answers how many bytes came, fewer at the end of the file. */
   read(bytes: Uint8Array, offset: number): Promise<number>
-  close(): Promise<void>
 }
 
-export function tierFile(handle: FileHandle): TierFile {
+const writeAt = promisify(write)
+const readAt = promisify(read)
+
+/** A file that somebody else opened, and closes, in any thread of this process. */
+export function tierFile(file: number): TierFile {
   return {
-    write: async (bytes, offset) => (await handle.write(bytes, 0, bytes.length, offset)).bytesWritten,
-    read: async (bytes, offset) => (await handle.read(bytes, 0, bytes.length, offset)).bytesRead,
-    close: () => handle.close(),
+    write: async (bytes, offset) => (await writeAt(file, bytes, 0, bytes.length, offset)).bytesWritten,
+    read: async (bytes, offset) => (await readAt(file, bytes, 0, bytes.length, offset)).bytesRead,
   }
 }
 

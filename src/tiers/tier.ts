@@ -15,8 +15,6 @@ export interface Tier {
    * are undefined.
    */
   read(slots: readonly number[], seals: readonly number[], bytes: Uint8Array): Promise<readonly boolean[]>
-  /** To be called when nothing is under way. */
-  close(): Promise<void>
 }
 
 export type TierName = 'host' | 'disk'

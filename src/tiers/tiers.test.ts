@@ -18,10 +18,12 @@ import { KvTiers } from '../kvcache/kv-tiers.ts'
 import { DiskTier } from './disk-tier.ts'
 import { HostTier } from './host-tier.ts'
 import { decodeKeptIndex, encodeKeptIndex, type KeptIndex } from './kept-index.ts'
-import { openTiers, type TierEnvironment, type TierOptions } from './open-tiers.ts'
+import { openTiers, type OpenTiers, type TierEnvironment, type TierOptions } from './open-tiers.ts'
 import { lockStore } from './store-lock.ts'
+import { StagingMemory } from './staging-memory.ts'
 import { slotRuns, type Tier } from './tier.ts'
 import type { TierFile } from './tier-file.ts'
+import { createTier } from './tier-place.ts'
 
 const bytesPerBlock = 64
 const dir = mkdtempSync(join(tmpdir(), 'switchyard-tiers-'))
@@ -44,15 +46,16 @@ class MemoryFile implements TierFile {
     bytes.set(this.bytes.subarray(offset, offset + bytes.length))
     return Promise.resolve(bytes.length)
   }
-
-  close(): Promise<void> {
-    return Promise.resolve()
-  }
 }
 
 const ignore = (): void => undefined
-const diskOn = (file: TierFile): DiskTier =>
-  new DiskTier({ file, numSlots: 64, bytesPerBlock, onFault: ignore })
+const diskParts = (file: TierFile) => ({
+  file,
+  checksums: new BigUint64Array(64),
+  bytesPerBlock,
+  staging: new StagingMemory(bytesPerBlock, 0),
+})
+const diskOn = (file: TierFile): DiskTier => new DiskTier({ ...diskParts(file), onFault: ignore })
 
 describe.each<[string, () => Tier]>([
   ['host', () => new HostTier(64, bytesPerBlock)],
@@ -119,8 +122,7 @@ describe('the disk tier', () => {
   it('says once that writing fails, and rejects nothing', async () => {
     const faults: unknown[] = []
     const file = new FaultyFile(new MemoryFile(), new RandomStream(5), { ...noFaults, full: 1, broken: 1 })
-    const parts = { file, numSlots: 8, bytesPerBlock }
-    const tier = new DiskTier({ ...parts, onFault: (error) => faults.push(error) })
+    const tier = new DiskTier({ ...diskParts(file), onFault: (error) => faults.push(error) })
     expect(await tier.write([0, 2], [0, 0], blocks(1, 2))).toEqual([false, false])
     expect(await tier.write([1], [0], blocks(1))).toEqual([false])
     expect(await tier.read([0], [0], blocks(0))).toEqual([false])
@@ -134,8 +136,8 @@ describe('the kept index', () => {
     seed: 2 ** 40 + 1,
     numSlots: 100,
     blocks: [
-      { slot: 4, key: [1, -2, 3, -4], checksum: 2 ** 32 - 1 },
-      { slot: 0, key: [5, 6, 7, 8], checksum: 0 },
+      { slot: 4, key: [1, -2, 3, -4], checksum: 2n ** 64n - 1n },
+      { slot: 0, key: [5, 6, 7, 8], checksum: 0n },
     ],
   }
 
@@ -177,6 +179,10 @@ describe('opening tiers', () => {
     throw Object.assign(new Error('no room'), { code: 'ENOSPC' })
   }
   const words = Int32Array.from([1, 2, 3, 4])
+  const tierOf = ({ places }: OpenTiers): Tier => {
+    const staging = new StagingMemory(bytesPerBlock, 0)
+    return createTier(places[0]!, { bytesPerBlock, staging, onFault: ignore })
+  }
 
   beforeEach(() => {
     lines = []
@@ -185,7 +191,7 @@ describe('opening tiers', () => {
 
   it.skipIf(process.platform === 'win32')('leaves no file behind, not even while it is open', async () => {
     const open = await openTiers(options(), environment())
-    expect(open.tiers.map(({ name }) => name)).toEqual(['disk'])
+    expect(open.places.map(({ name }) => name)).toEqual(['disk'])
     expect(readdirSync(diskDir)).toEqual([])
     await open.close(undefined, 0)
     expect(lines).toEqual([])
@@ -195,13 +201,13 @@ describe('opening tiers', () => {
     let most = 20 * bytesPerBlock
     const reserveSpace = (_: number, numBytes: number): boolean => (numBytes > most ? noRoom() : true)
     const open = await openTiers(options({ hostBytes: 640 }), environment({ reserveSpace }))
-    expect(open.tiers.map(({ name, numSlots }) => [name, numSlots])).toEqual([
+    expect(open.places.map(({ name, numSlots }) => [name, numSlots])).toEqual([
       ['host', 10],
       ['disk', 16],
     ])
     await open.close(undefined, 0)
     most = 0
-    expect((await openTiers(options(), environment({ reserveSpace }))).tiers).toEqual([])
+    expect((await openTiers(options(), environment({ reserveSpace }))).places).toEqual([])
     expect(lines).toHaveLength(2)
     expect(lines[1]).toMatch(/^The disk tier is off: there is no room/)
   })
@@ -210,7 +216,7 @@ describe('opening tiers', () => {
     const file = join(diskDir, 'file')
     writeFileSync(file, '')
     const open = await openTiers(options({ diskDir: join(file, 'below') }), environment())
-    expect(open.tiers).toEqual([])
+    expect(open.places).toEqual([])
     expect(lines).toHaveLength(1)
   })
 
@@ -229,9 +235,9 @@ describe('opening tiers', () => {
 
   async function keepOne(): Promise<void> {
     const open = await openTiers(options({ diskKeep: true }), environment())
-    const books = new KvTiers(open.tiers, bytesPerBlock)
+    const books = new KvTiers(open.places, bytesPerBlock)
     const [slot] = books.allocate(1)[0]!
-    await open.tiers[0]!.write([slot!], [9], blocks(5))
+    await tierOf(open).write([slot!], [9], blocks(5))
     books.directory(0).commit(slot!, words, 0, 1)
     await open.close(books, 1234)
   }
@@ -239,11 +245,11 @@ describe('opening tiers', () => {
   it('finds kept blocks again, and what their keys were made with', async () => {
     await keepOne()
     const open = await openTiers(options({ diskKeep: true }), environment())
-    const books = new KvTiers(open.tiers, bytesPerBlock)
+    const books = new KvTiers(open.places, bytesPerBlock)
     expect(open.seed).toBe(1234)
     expect(open.restore(books)).toBe(1)
     const bytes = blocks(0)
-    expect(await open.tiers[0]!.read([books.directory(0).find(words, 0)], [9], bytes)).toEqual([true])
+    expect(await tierOf(open).read([books.directory(0).find(words, 0)], [9], bytes)).toEqual([true])
     expect(bytes).toEqual(blocks(5))
     books.checkInvariants([])
     await open.close(books, 1234)
@@ -270,9 +276,9 @@ describe('opening tiers', () => {
     bytes[3]! ^= 1
     writeFileSync(blocksPath, bytes)
     const open = await openTiers(options({ diskKeep: true }), environment())
-    const books = new KvTiers(open.tiers, bytesPerBlock)
+    const books = new KvTiers(open.places, bytesPerBlock)
     open.restore(books)
-    expect(await open.tiers[0]!.read([books.directory(0).find(words, 0)], [9], blocks(0))).toEqual([false])
+    expect(await tierOf(open).read([books.directory(0).find(words, 0)], [9], blocks(0))).toEqual([false])
     await open.close(books, 1234)
     appendFileSync(indexPath, 'x')
     const last = await openTiers(options({ diskKeep: true }), environment())
@@ -287,7 +293,7 @@ describe('opening tiers', () => {
     expect([first.keptTier, second.keptTier]).toEqual([0, undefined])
     expect(lines).toHaveLength(1)
     await second.close(undefined, 0)
-    await first.close(new KvTiers(first.tiers, bytesPerBlock), 1)
+    await first.close(new KvTiers(first.places, bytesPerBlock), 1)
     const path = join(diskDir, 'lock')
     const { pid } = spawnSync(process.execPath, ['-e', ''])
     writeFileSync(path, `${pid} 1`)

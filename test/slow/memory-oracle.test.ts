@@ -13,7 +13,7 @@ import { InProcessClient } from '../../src/engine/in-process-client.ts'
 import type { EngineStats } from '../../src/engine/protocol.ts'
 import { evictionNames } from '../../src/kvcache/eviction/index.ts'
 import { policyNames } from '../../src/scheduler/policies/index.ts'
-import { FaultyFile, noFaults, type FileFaults } from '../support/faulty-file.ts'
+import { FaultyFile, noFaults, type FileFaults, openKvFiles } from '../support/faulty-file.ts'
 import { generate } from '../support/generate.ts'
 import { testExecutorOptions } from '../support/single-sequence.ts'
 
@@ -100,7 +100,7 @@ class Program {
     await this.#engine.checkInvariants()
     const stats = await this.#untilDrained()
     await this.#engine.close()
-    expect(this.#files.every(({ isClosed }) => isClosed)).toBe(true)
+    expect(openKvFiles(dir)).toEqual([])
     const { swap, kv, numPreemptionsTotal } = stats
     return {
       asked: this.#asked,

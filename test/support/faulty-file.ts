@@ -1,3 +1,5 @@
+import { readdirSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { RandomStream } from '../../src/core/random.ts'
 import type { TierFile } from '../../src/tiers/tier-file.ts'
@@ -23,7 +25,6 @@ export const noFaults: FileFaults = { short: 0, full: 0, torn: 0, flip: 0, broke
 /** A file system that fails as real ones do, over a real file. */
 export class FaultyFile implements TierFile {
   numFaults = 0
-  isClosed = false
   readonly #file: TierFile
   readonly #random: RandomStream
   readonly #faults: FileFaults
@@ -60,11 +61,6 @@ export class FaultyFile implements TierFile {
     return count
   }
 
-  async close(): Promise<void> {
-    this.isClosed = true
-    await this.#file.close()
-  }
-
   #happens(fault: keyof FileFaults): boolean {
     const happens = this.#random.next() < this.#faults[fault]
     if (happens && fault !== 'slow') this.numFaults += 1
@@ -75,4 +71,18 @@ export class FaultyFile implements TierFile {
     if (!this.#happens('slow')) return
     for (let turns = this.#random.below(20); turns >= 0; turns -= 1) await setImmediate()
   }
+}
+
+/** Files of KV in a folder that this process still has open; none where the system does not tell. */
+export function openKvFiles(dir: string): string[] {
+  if (process.platform !== 'linux') return []
+  return readdirSync('/proc/self/fd').flatMap((number) => {
+    try {
+      const path = readlinkSync(join('/proc/self/fd', number))
+      return path.startsWith(dir) ? [path] : []
+    } catch {
+      // The one with which this folder itself was read.
+      return []
+    }
+  })
 }
