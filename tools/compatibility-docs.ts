@@ -1,17 +1,16 @@
 /**
- * Writes docs/compatibility.md from the requests that the tests sent: `npm run docs:compatibility` runs them and writes,
- * with --check it only compares. What a client may send is read from the types of the official clients.
+ * docs/compatibility.md from the requests that the tests sent: `npm run docs:compatibility` runs them and writes it, and
+ * every run of all unit tests compares (`test/support/compatibility-check.ts`). What a client may send is read from the
+ * types of the official clients.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openApiDocument, operations } from '../src/api/openapi/document.ts'
 import type { Exercise } from '../test/support/exercise-log.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
-const path = join(root, 'docs/compatibility.md')
 
 /** Interface in a client's types that lists the fields of a route. */
 const clientTypes: Readonly<Record<string, readonly [file: string, name: string]>> = {
@@ -83,32 +82,12 @@ suite sent it; *errors only*: all that sent it got an error; *ignored*: clients 
 
 `
 
-function exercisesOf(dir: string): Exercise[] {
-  const texts = readdirSync(dir).map((name) => readFileSync(join(dir, name), 'utf8'))
-  return texts.flatMap((text) =>
-    text
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Exercise),
-  )
+function main(): void {
+  execFileSync('npx', ['vitest', 'run', '--project', 'unit'], {
+    cwd: root,
+    env: { ...process.env, SWITCHYARD_WRITE_COMPATIBILITY: 'yes' },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
 }
 
-function main(args: readonly string[]): void {
-  const dir = mkdtempSync(join(tmpdir(), 'exercises-'))
-  try {
-    execFileSync('npx', ['vitest', 'run', '--project', 'unit', 'src/api', 'test/unit'], {
-      cwd: root,
-      env: { ...process.env, SWITCHYARD_EXERCISES: dir },
-      stdio: ['ignore', 'inherit', 'inherit'],
-    })
-    const docs = compatibilityDocs(exercisesOf(dir))
-    if (!args.includes('--check')) return writeFileSync(path, docs)
-    if (readFileSync(path, 'utf8') === docs) return
-    process.stderr.write('docs/compatibility.md is not current: npm run docs:compatibility\n')
-    process.exitCode = 1
-  } finally {
-    rmSync(dir, { recursive: true, force: true })
-  }
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) main(process.argv.slice(2))
+if (process.argv[1] === fileURLToPath(import.meta.url)) main()

@@ -56,7 +56,7 @@ const surfaces: readonly (readonly [string, Record<string, unknown>, object])[] 
 let server: ScriptedServer
 
 beforeAll(() => {
-  server = scriptedServer('Hello', { pooling: 'mean' })
+  server = scriptedServer('Hello', { pooling: 'mean', isRandom: true })
 })
 
 afterAll(async () => {

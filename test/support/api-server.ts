@@ -22,6 +22,8 @@ export const amplyAdmitting: AdmissionConfig = {
 export interface ByteServerConfig extends Partial<ApiConfig> {
   /** The model's chat template; plain ChatML without one. */
   readonly template?: string
+  /** Its requests are made at random, and say nothing of what tests try. */
+  readonly isRandom?: boolean
 }
 
 export interface ScriptedServer extends ApiServer {
@@ -45,7 +47,7 @@ export function scriptedServer(
 /** A server in front of any engine whose vocabulary is that of `ByteTokenizer`. */
 export function byteServer(
   engine: EngineClient,
-  { template, ...config }: ByteServerConfig = {},
+  { template, isRandom = false, ...config }: ByteServerConfig = {},
   recorder?: WorkloadRecorder,
 ): ApiServer {
   const tokenizer = new ByteTokenizer(template)
@@ -71,7 +73,7 @@ export function byteServer(
     logLevel: 'silent',
     recorder,
   })
-  logExercises(server.app)
+  if (!isRandom) logExercises(server.app)
   return server
 }
 

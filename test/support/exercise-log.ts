@@ -9,9 +9,12 @@ export interface Exercise {
   readonly ok: boolean
 }
 
-/** Where SWITCHYARD_EXERCISES names a folder, requests to this server are noted there, for the compatibility table. */
+/** Names the folder where requests of tests are noted. */
+export const exerciseVariable = 'SWITCHYARD_EXERCISES'
+
+/** Requests to this server are noted, for the compatibility table; where no folder is named they are not. */
 export function logExercises(app: ApiServer['app']): void {
-  const dir = process.env['SWITCHYARD_EXERCISES']
+  const dir = process.env[exerciseVariable]
   if (dir === undefined) return
   app.addHook('onResponse', (request, reply, done) => {
     const { body, method, routeOptions } = request

@@ -1,8 +1,15 @@
-import type { Reporter, TestModule } from 'vitest/node'
+import type { Reporter, TestModule, Vitest } from 'vitest/node'
+import { CompatibilityCheck } from './compatibility-check.ts'
 
 /** Ends the run with one plain line that any CI can read: `N passed, N failed`. */
 export default class SummaryReporter implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
+  #compatibility: CompatibilityCheck | undefined
+
+  onInit(vitest: Vitest): void {
+    this.#compatibility = new CompatibilityCheck(vitest)
+  }
+
+  async onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): Promise<void> {
     let passed = 0
     let failed = errors.length
     let skipped = 0
@@ -14,6 +21,12 @@ export default class SummaryReporter implements Reporter {
         else if (state === 'failed') failed += 1
         else skipped += 1
       }
+    }
+    const complaint = await this.#compatibility?.complaint(modules)
+    if (complaint !== undefined) {
+      process.stderr.write(`${complaint}\n`)
+      process.exitCode = 1
+      failed += 1
     }
     const tail = skipped > 0 ? `, ${skipped} skipped` : ''
     process.on('exit', () => console.log(`${passed} passed, ${failed} failed${tail}`))
