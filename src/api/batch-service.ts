@@ -15,6 +15,8 @@ export interface BatchServiceOptions {
   readonly warn: (message: string, error?: unknown) => void
 }
 
+const sweepMillis = 60_000
+
 interface Opened {
   readonly store: Store
   readonly worker: BatchWorker
@@ -24,6 +26,7 @@ export class BatchService {
   readonly #options: BatchServiceOptions
   #opened: Promise<Opened> | undefined
   #isClosed = false
+  #sweeping: NodeJS.Timeout | undefined
 
   constructor(options: BatchServiceOptions) {
     this.#options = options
@@ -54,6 +57,7 @@ export class BatchService {
     await this.stop()
     if (this.#isClosed) return
     this.#isClosed = true
+    clearInterval(this.#sweeping)
     const opened = await this.#opened?.catch(() => undefined)
     await opened?.store.close()
   }
@@ -75,6 +79,15 @@ export class BatchService {
       now: wallClock,
       onTrouble: (error) => warn('A batch waits.', error),
     })
+    this.#sweeping = setInterval(() => this.#sweep(store), sweepMillis).unref()
     return { store, worker }
+  }
+
+  #sweep(store: Store): void {
+    try {
+      store.files.removeExpired()
+    } catch (error) {
+      this.#options.warn('Files whose time is over could not be removed.', error)
+    }
   }
 }

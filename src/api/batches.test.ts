@@ -113,6 +113,25 @@ describe('files', () => {
     expect(readdirSync(join(dir, 'files'))).toEqual([])
   })
 
+  it('say when they go, where they were sent for a time', async () => {
+    await start()
+    const file = await textFile('x')
+    const sent = await client.files.create({
+      file,
+      purpose: 'batch',
+      expires_after: { anchor: 'created_at', seconds: 3600 },
+    })
+    expect(sent.expires_at).toBe(sent.created_at + 3600)
+    expect(await client.files.retrieve(sent.id)).toEqual(sent)
+    const tooShort = client.files.create({
+      file,
+      purpose: 'batch',
+      expires_after: { anchor: 'created_at', seconds: 3599 },
+    })
+    await expect(tooShort).rejects.toMatchObject({ status: 400, param: 'expires_after.seconds' })
+    expect(readdirSync(join(dir, 'files'))).toEqual([sent.id])
+  })
+
   it('are listed page by page by the client itself', async () => {
     await start()
     for (let n = 0; n < 5; n++) await upload(['x'])
@@ -205,6 +224,33 @@ describe('a batch', () => {
     const { id } = await create([line('a', {}, fields)], { endpoint: '/v1/chat/completions' })
     const [result] = await resultsIn((await until(id, 'completed')).output_file_id)
     expect(result?.response?.body.choices[0]?.message.content).toBe('ok')
+  })
+
+  it('asks for responses as well', async () => {
+    await start()
+    const fields = { url: '/v1/responses', body: { input: 'Hi', instructions: 'Be short.' } }
+    const { id } = await create([line('a', {}, fields)], { endpoint: '/v1/responses' })
+    const { output_file_id: output } = await until(id, 'completed')
+    const text = await (await client.files.content(output!)).text()
+    expect(JSON.parse(text)).toMatchObject({
+      custom_id: 'a',
+      response: {
+        status_code: 200,
+        body: { object: 'response', status: 'completed', output: [{ content: [{ text: 'ok' }] }] },
+      },
+    })
+  })
+
+  it('has files that go when its time for them is over', async () => {
+    await start()
+    const { id } = await create([line('a'), line('b', { max_tokens: -1 })], {
+      output_expires_after: { anchor: 'created_at', seconds: 7200 },
+    })
+    const { output_file_id: output, error_file_id: errors } = await until(id, 'completed')
+    for (const file of [output, errors]) {
+      const { created_at, expires_at } = await client.files.retrieve(file!)
+      expect(expires_at).toBe(created_at + 7200)
+    }
   })
 
   it('is of the class for batches and of the tenant who made it, whatever its lines say', async () => {
@@ -311,6 +357,13 @@ describe('a batch', () => {
     expect(listed).toEqual(made.map(({ id }) => id).toReversed())
     await expect(client.batches.retrieve('batch_none')).rejects.toMatchObject({ status: 404 })
     for (const { id } of made) await until(id, 'completed')
+    const page = await client.batches.list({ limit: 2 })
+    expect(page).toMatchObject({ has_more: true, data: [{ id: made[2]!.id }, { id: made[1]!.id }] })
+    const last = await client.batches.list({ limit: 2, after: made[1]!.id })
+    expect(last).toMatchObject({ has_more: false, data: [{ id: made[0]!.id }] })
+    expect((await client.batches.list({ after: made[0]!.id })).data).toEqual([])
+    await expect(client.batches.list({ limit: 101 })).rejects.toMatchObject({ status: 400, param: 'limit' })
+    await expect(client.batches.list({ limit: 0 })).rejects.toMatchObject({ status: 400, param: 'limit' })
   })
 
   it('that is cancelled keeps the answers it has and lists the lines without one', async () => {

@@ -1,5 +1,5 @@
 import type { Batch } from '../storage/batch-store.ts'
-import type { FileWriter } from '../storage/file-store.ts'
+import type { FileWriter, StoredFile } from '../storage/file-store.ts'
 import type { Store } from '../storage/store.ts'
 import { parseLine } from './batch-line.ts'
 import { missingResult } from './result-line.ts'
@@ -41,12 +41,21 @@ export async function finishBatch(
   if (end === 'completed') store.batches.enter(batch.id, 'finalizing', now())
   const output = await writeResults(store, batch, true)
   const errors = await writeResults(store, batch, false)
-  const [outputFile, errorFile] = [await output?.seal(), await errors?.seal()]
+  const [outputFile, errorFile] = [await sealed(output, batch), await sealed(errors, batch)]
   return store.durably(() => {
     for (const file of [outputFile, errorFile]) if (file !== undefined) store.files.addWithin(file)
     store.batches.enterWithin(batch.id, end, now(), { outputFile: outputFile?.id, errorFile: errorFile?.id })
     return store.batches.find(batch.id, '')!
   })
+}
+
+async function sealed(
+  writer: FileWriter | undefined,
+  { outputSeconds }: Batch,
+): Promise<StoredFile | undefined> {
+  const file = await writer?.seal()
+  if (file === undefined || outputSeconds === undefined) return file
+  return { ...file, expiresAt: file.createdAt + outputSeconds }
 }
 
 async function writeResults(store: Store, batch: Batch, ok: boolean): Promise<FileWriter | undefined> {

@@ -43,6 +43,8 @@ export interface Batch {
   readonly metadata: Readonly<Record<string, string>>
   readonly createdAt: number
   readonly expiresAt: number
+  /** How long its output and error files stay; undefined: until somebody removes them. */
+  readonly outputSeconds: number | undefined
   readonly times: BatchTimes
   readonly errors: readonly BatchError[]
   /** Lines, lines with an answer, lines with an error. */
@@ -64,7 +66,8 @@ export type NewBatch = Pick<
   | 'metadata'
   | 'createdAt'
   | 'expiresAt'
->
+> &
+  Partial<Pick<Batch, 'outputSeconds'>>
 
 export interface LineResult {
   /** Counted from 0. */
@@ -103,10 +106,11 @@ export class BatchStore {
     this.#db.durably(() =>
       this.#db.run(
         `INSERT INTO batches (id, owner, tenant, weight, status, endpoint, input_file, completion_window, metadata,
-           created_at, expires_at, times, errors, total, completed, failed)
-         VALUES (?, ?, ?, ?, 'validating', ?, ?, ?, ?, ?, ?, ?, '[]', 0, 0, 0)`,
+           created_at, expires_at, times, output_seconds, errors, total, completed, failed)
+         VALUES (?, ?, ?, ?, 'validating', ?, ?, ?, ?, ?, ?, ?, ?, '[]', 0, 0, 0)`,
         ...[id, owner, tenant, weight, endpoint, inputFile, completionWindow],
         ...[JSON.stringify(batch.metadata), createdAt, expiresAt, JSON.stringify(times)],
+        batch.outputSeconds ?? null,
       ),
     )
     return this.#require(id)
@@ -216,6 +220,7 @@ function toBatch(row: Row): Batch {
     metadata: JSON.parse(text('metadata')) as Batch['metadata'],
     createdAt: Number(row['created_at']),
     expiresAt: Number(row['expires_at']),
+    outputSeconds: row['output_seconds'] === null ? undefined : Number(row['output_seconds']),
     times: JSON.parse(text('times')) as BatchTimes,
     errors: JSON.parse(text('errors')) as BatchError[],
     total: Number(row['total']),

@@ -27,6 +27,8 @@ const migrations: readonly string[] = [
      batch INTEGER NOT NULL, line INTEGER NOT NULL, ok INTEGER NOT NULL, json TEXT NOT NULL,
      UNIQUE (batch, line)
    );`,
+  `ALTER TABLE files ADD COLUMN expires_at INTEGER;
+   ALTER TABLE batches ADD COLUMN output_seconds INTEGER;`,
 ]
 
 export class SqliteDatabase {

@@ -15,6 +15,8 @@ export interface StoredFile {
   readonly bytes: number
   /** Seconds since 1970. */
   readonly createdAt: number
+  /** Seconds since 1970; undefined: it stays until somebody removes it. */
+  readonly expiresAt: number | undefined
 }
 
 export type NewFile = Pick<StoredFile, 'owner' | 'filename' | 'purpose'>
@@ -38,6 +40,7 @@ export class FileStore {
     this.#db = db
     this.#dir = dir
     this.#now = now
+    this.removeExpired()
     for (const name of readdirSync(dir)) {
       if (this.#find(name) === undefined) rmSync(join(dir, name), { force: true })
     }
@@ -50,7 +53,13 @@ export class FileStore {
     const handle = await open(path + partSuffix, 'wx', 0o600).catch((error: unknown) => {
       throw diskError(error)
     })
-    return new FileWriter(handle, path, (bytes) => ({ ...file, id, bytes, createdAt: this.#now() }))
+    return new FileWriter(handle, path, (bytes) => ({
+      ...file,
+      id,
+      bytes,
+      createdAt: this.#now(),
+      expiresAt: undefined,
+    }))
   }
 
   /** From now on everybody sees it, also after a crash. */
@@ -59,21 +68,18 @@ export class FileStore {
   }
 
   /** `add` as a part of a transaction that is open. */
-  addWithin({ id, owner, filename, purpose, bytes, createdAt }: StoredFile): void {
+  addWithin({ id, owner, filename, purpose, bytes, createdAt, expiresAt }: StoredFile): void {
     this.#db.run(
-      'INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)',
-      id,
-      owner,
-      filename,
-      purpose,
-      bytes,
-      createdAt,
+      'INSERT INTO files (id, owner, filename, purpose, bytes, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      ...[id, owner, filename, purpose, bytes, createdAt, expiresAt ?? null],
     )
   }
 
+  /** One whose time is over is not there. */
   find(id: string, owner: string): StoredFile | undefined {
     const file = this.#find(id)
-    return file === undefined || (owner !== '' && file.owner !== owner) ? undefined : file
+    if (file === undefined || (owner !== '' && file.owner !== owner)) return undefined
+    return file.expiresAt !== undefined && file.expiresAt <= this.#now() ? undefined : file
   }
 
   list(owner: string, purpose: string | undefined, page: Page): readonly StoredFile[] {
@@ -86,8 +92,8 @@ export class FileStore {
     return this.#db
       .all(
         `SELECT * FROM files WHERE rowid ${compare} ? AND (? = '' OR owner = ?) AND (? = '' OR purpose = ?)
-         ORDER BY rowid ${direction} LIMIT ?`,
-        ...[from, owner, owner, purpose ?? '', purpose ?? '', page.limit],
+         AND (expires_at IS NULL OR expires_at > ?) ORDER BY rowid ${direction} LIMIT ?`,
+        ...[from, owner, owner, purpose ?? '', purpose ?? '', this.#now(), page.limit],
       )
       .map(toFile)
   }
@@ -96,6 +102,16 @@ export class FileStore {
   remove(id: string): void {
     this.#db.run('DELETE FROM files WHERE id = ?', id)
     rmSync(this.path(id), { force: true })
+  }
+
+  /** Removes those whose time is over, but for inputs of batches that are not finished. */
+  removeExpired(): void {
+    const expired = this.#db.all(
+      `SELECT id FROM files WHERE expires_at <= ? AND id NOT IN (
+         SELECT input_file FROM batches WHERE status NOT IN ('completed', 'failed', 'expired', 'cancelled'))`,
+      this.#now(),
+    )
+    for (const { id } of expired) this.remove(String(id))
   }
 
   path(id: string): string {
@@ -175,5 +191,6 @@ function toFile(row: Row): StoredFile {
     purpose: String(row['purpose']),
     bytes: Number(row['bytes']),
     createdAt: Number(row['created_at']),
+    expiresAt: row['expires_at'] === null ? undefined : Number(row['expires_at']),
   }
 }

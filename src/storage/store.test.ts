@@ -97,6 +97,7 @@ describe('files', () => {
       purpose: 'batch',
       bytes: 4,
       createdAt: 1000,
+      expiresAt: undefined,
     })
     expect(readFileSync(store.files.path(id), 'utf8')).toBe('one\n')
     expect(readdirSync(join(dir, 'files'))).toEqual([id])
@@ -119,6 +120,29 @@ describe('files', () => {
     expect(list(undefined, 'desc')).toEqual([ids[4], ids[3]])
     expect(list(ids[1], 'desc')).toEqual([ids[0]])
     expect(list(ids[0], 'asc', 'batch')).toEqual([ids[1], ids[3]])
+  })
+
+  it('are gone when their time is over, unless a batch still reads them', async () => {
+    const saveFor = async (seconds: number): Promise<string> => {
+      const writer = await store.files.create({ owner: 'ada', filename: 'a', purpose: 'batch' })
+      const file = { ...(await writer.seal()), expiresAt: now + seconds }
+      store.files.add(file)
+      return file.id
+    }
+    const [short, long, read] = [await saveFor(10), await saveFor(20), await saveFor(10)]
+    const batch = newBatch(read)
+    now += 10
+    store.files.removeExpired()
+    expect(store.files.find(short, '')).toBeUndefined()
+    expect(store.files.find(read, '')).toBeUndefined()
+    expect(store.files.find(long, '')).toMatchObject({ expiresAt: 1020 })
+    const page = { after: undefined, limit: 10, order: 'asc' } as const
+    expect(store.files.list('', undefined, page).map(({ id }) => id)).toEqual([long])
+    expect(readdirSync(join(dir, 'files')).toSorted()).toEqual([long, read].toSorted())
+    store.batches.enter(batch.id, 'completed', now)
+    now += 10
+    await reopen()
+    expect(readdirSync(join(dir, 'files'))).toEqual([])
   })
 
   it('are gone when they are removed', async () => {

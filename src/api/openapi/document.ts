@@ -133,7 +133,12 @@ function errorOf(path: string): Json {
 const text = { type: 'string' }
 const fileForm = {
   type: 'object',
-  properties: { file: { type: 'string', format: 'binary' }, purpose: { ...text, examples: ['batch'] } },
+  properties: {
+    file: { type: 'string', format: 'binary' },
+    purpose: { ...text, examples: ['batch'] },
+    'expires_after[anchor]': { const: 'created_at' },
+    'expires_after[seconds]': { type: 'integer', minimum: 3600, maximum: 2_592_000 },
+  },
   required: ['file', 'purpose'],
 }
 

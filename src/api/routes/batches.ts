@@ -42,6 +42,7 @@ export function batches(app: FastifyInstance, context: ApiContext): void {
       metadata: body.metadata ?? {},
       createdAt,
       expiresAt: createdAt + windowSeconds(body.completion_window),
+      outputSeconds: body.output_expires_after?.seconds,
     })
     worker.wake()
     return batchJson(batch)

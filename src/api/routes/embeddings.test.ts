@@ -1,5 +1,5 @@
 import { Ollama } from 'ollama'
-import OpenAI from 'openai'
+import OpenAI, { toFile } from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bundledName, startBundledServer, type BundledServer } from '../../../test/support/bundled-server.ts'
 
@@ -59,6 +59,33 @@ describe("OpenAI's client", () => {
     expect(short).toHaveLength(64)
     expect(dot(short, short)).toBeCloseTo(1, 5)
     expect(dot(long, short) / Math.sqrt(dot(long, long))).toBeCloseTo(1, 5)
+  })
+
+  it('embeds the lines of a batch as it embeds anything else', async () => {
+    const lines = texts.map((input, n) =>
+      JSON.stringify({ custom_id: `${n}`, method: 'POST', url: '/v1/embeddings', body: { model, input } }),
+    )
+    const file = await client.files.create({
+      file: await toFile(Buffer.from(lines.join('\n')), 'in.jsonl'),
+      purpose: 'batch',
+    })
+    let batch = await client.batches.create({
+      input_file_id: file.id,
+      endpoint: '/v1/embeddings',
+      completion_window: '24h',
+    })
+    while (batch.status !== 'completed') batch = await client.batches.retrieve(batch.id)
+    const results = (await (await client.files.content(batch.output_file_id!)).text()).trimEnd().split('\n')
+    const alone = await client.embeddings.create({ model, input: texts, encoding_format: 'float' })
+    expect(results).toHaveLength(texts.length)
+    for (const [n, result] of results.entries()) {
+      const { custom_id, response } = JSON.parse(result) as {
+        custom_id: string
+        response: { body: OpenAI.CreateEmbeddingResponse }
+      }
+      expect(custom_id).toBe(`${n}`)
+      expect(dot(response.body.data[0]!.embedding, alone.data[n]!.embedding)).toBeCloseTo(1, 4)
+    }
   })
 
   it('is told what cannot be embedded', async () => {

@@ -1,11 +1,12 @@
 import multipart, { type MultipartFile } from '@fastify/multipart'
 import { createReadStream } from 'node:fs'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { z } from 'zod'
 import { InvariantError, ServingError } from '../../core/errors.ts'
 import type { FileWriter, StoredFile } from '../../storage/file-store.ts'
 import type { ApiContext } from '../context.ts'
 import { parseBody } from '../errors.ts'
-import { fileListQuery, filePurposes } from '../schemas/batches.ts'
+import { expiresAfter, fileListQuery, filePurposes } from '../schemas/batches.ts'
 
 interface ById {
   readonly Params: { readonly id: string }
@@ -79,8 +80,17 @@ export function listJson<Entry extends { readonly id: string }>(entries: readonl
   }
 }
 
-function fileJson({ id, bytes, createdAt, filename, purpose }: StoredFile) {
-  return { id, object: 'file', bytes, created_at: createdAt, filename, purpose, status: 'processed' }
+function fileJson({ id, bytes, createdAt, expiresAt, filename, purpose }: StoredFile) {
+  return {
+    id,
+    object: 'file',
+    bytes,
+    created_at: createdAt,
+    ...(expiresAt !== undefined && { expires_at: expiresAt }),
+    filename,
+    purpose,
+    status: 'processed',
+  }
 }
 
 /** Clients send the purpose before or behind the file. @throws {ServingError} INVALID_REQUEST, BODY_TOO_LARGE, STORAGE_FULL. */
@@ -91,11 +101,11 @@ async function receive(context: ApiContext, request: FastifyRequest, owner: stri
   const { store } = await context.batches.open()
   let writer: FileWriter | undefined
   let filename = ''
-  let purpose: unknown
+  const fields: Record<string, unknown> = {}
   try {
     for await (const part of request.parts()) {
       if (part.type === 'field') {
-        if (part.fieldname === 'purpose') purpose = part.value
+        fields[part.fieldname] = part.value
       } else {
         filename = part.filename
         writer = await store.files.create({ owner, filename, purpose: '' })
@@ -103,15 +113,25 @@ async function receive(context: ApiContext, request: FastifyRequest, owner: stri
       }
     }
     if (writer === undefined) throw invalid('file', 'A file is needed.')
-    const known = filePurposes.find((each) => each === purpose)
-    if (known === undefined) throw invalid('purpose', `expected one of ${filePurposes.join(', ')}`)
-    const stored = { ...(await writer.seal()), purpose: known }
+    const purpose = filePurposes.find((each) => each === fields['purpose'])
+    if (purpose === undefined) throw invalid('purpose', `expected one of ${filePurposes.join(', ')}`)
+    const seconds = lifetimeIn(fields)
+    const sealed = await writer.seal()
+    const stored = { ...sealed, purpose, expiresAt: seconds && sealed.createdAt + seconds }
     store.files.add(stored)
     return stored
   } catch (error) {
     await writer?.discard()
     throw formError(error)
   }
+}
+
+/** Seconds. Clients send an object as a field for each of its own. @throws {ServingError} INVALID_REQUEST */
+function lifetimeIn(fields: Readonly<Record<string, unknown>>): number | undefined {
+  const [anchor, seconds] = [fields['expires_after[anchor]'], fields['expires_after[seconds]']]
+  if (anchor === undefined && seconds === undefined) return undefined
+  return parseBody(z.object({ expires_after: expiresAfter }), { expires_after: { anchor, seconds } })
+    .expires_after.seconds
 }
 
 /** The parser of forms throws plain errors for forms that are none; what the system says is another matter. */

@@ -15,11 +15,18 @@ const metadata = z
   .record(z.string().max(64), z.string().max(512))
   .refine((entries) => Object.keys(entries).length <= 16, 'expected at most 16 entries')
 
+/** Of a file; OpenAI's bounds. */
+export const expiresAfter = z.object({
+  anchor: z.literal('created_at'),
+  seconds: z.coerce.number().int().min(3600).max(2_592_000),
+})
+
 export const batchRequest = z.object({
   input_file_id: z.string(),
   endpoint: z.enum(batchEndpoints),
   completion_window: completionWindow,
   metadata: optional(metadata),
+  output_expires_after: optional(expiresAfter),
 })
 
 const pageFields = (most: number, usual: number) => ({
