@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { RandomStream } from '../src/core/random.ts'
+import { findBatch, makeBodies, postJson, startBatch, type BatchBody } from './batch-requests.ts'
 
 const { values } = parseArgs({
   options: {
@@ -33,29 +33,6 @@ const { values } = parseArgs({
 const { model } = values
 if (model === undefined) throw new Error('usage: batch-file.ts --model FILE [--peer llama-server]')
 const numRequests = Number(values.requests)
-const numGroups = Number(values.groups)
-
-interface Body {
-  readonly prompt: readonly number[]
-  readonly max_tokens: number
-  readonly temperature: 0
-  readonly ignore_eos: true
-}
-
-/** Random tokens, so that text and tokenizer play no part; every group has its own beginning. */
-function makeBodies(): Body[] {
-  const random = new RandomStream(1)
-  const tokens = (count: string) => Array.from({ length: Number(count) }, () => 1000 + random.below(20_000))
-  const prefixes = Array.from({ length: numGroups }, () => tokens(values.prefix))
-  const bodies = Array.from({ length: numRequests }, (_, n): Body => ({
-    prompt: [...prefixes[n % numGroups]!, ...tokens(values.suffix)],
-    max_tokens: Number(values.output),
-    temperature: 0,
-    ignore_eos: true,
-  }))
-  const order = bodies.map((body) => ({ body, key: random.next() })).toSorted((a, b) => a.key - b.key)
-  return order.map(({ body }) => body)
-}
 
 interface Outcome {
   readonly seconds: number
@@ -81,33 +58,25 @@ function outcomeOf(startedAt: number, usages: readonly Usage[]): Outcome {
 }
 
 /** A number of clients, each with its next request as soon as the last is answered. */
-async function asTraffic(url: string, bodies: readonly Body[]): Promise<Outcome> {
+async function asTraffic(url: string, bodies: readonly BatchBody[]): Promise<Outcome> {
   const startedAt = performance.now()
   const waiting = bodies.values()
   const usages: Usage[] = []
   const client = async () => {
     for (const body of waiting)
-      usages.push((await post<{ usage: Usage }>(`${url}/v1/completions`, body)).usage)
+      usages.push((await postJson<{ usage: Usage }>(`${url}/v1/completions`, body)).usage)
   }
   await Promise.all(Array.from({ length: Number(values.concurrency) }, client))
   return outcomeOf(startedAt, usages)
 }
 
 /** From the upload to the end of the batch. */
-async function asBatch(url: string, bodies: readonly Body[]): Promise<Outcome> {
+async function asBatch(url: string, bodies: readonly BatchBody[]): Promise<Outcome> {
   const startedAt = performance.now()
-  const lines = bodies.map((body, n) =>
-    JSON.stringify({ custom_id: `${n}`, method: 'POST', url: '/v1/completions', body }),
-  )
-  const form = new FormData()
-  form.set('purpose', 'batch')
-  form.set('file', new File([lines.join('\n')], 'requests.jsonl'))
-  const file = await json<{ id: string }>(await fetch(`${url}/v1/files`, { method: 'POST', body: form }))
-  const fields = { input_file_id: file.id, endpoint: '/v1/completions', completion_window: '24h' }
-  let batch = await post<BatchState>(`${url}/v1/batches`, fields)
+  let batch = await startBatch(url, bodies)
   while (batch.output_file_id === null) {
     await sleep(50)
-    batch = await json(await fetch(`${url}/v1/batches/${batch.id}`))
+    batch = await findBatch(url, batch.id)
     if (batch.status === 'failed') throw new Error('the batch has failed')
   }
   const text = await (await fetch(`${url}/v1/files/${batch.output_file_id}/content`)).text()
@@ -119,22 +88,6 @@ async function asBatch(url: string, bodies: readonly Body[]): Promise<Outcome> {
     startedAt,
     results.map(({ response }) => response.body.usage),
   )
-}
-
-interface BatchState {
-  readonly id: string
-  readonly status: string
-  readonly output_file_id: string | null
-}
-
-async function post<Answer>(url: string, body: object): Promise<Answer> {
-  const headers = { 'content-type': 'application/json' }
-  return json<Answer>(await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) }))
-}
-
-async function json<Answer>(response: Response): Promise<Answer> {
-  if (!response.ok) throw new Error(`${response.url}: ${response.status} ${await response.text()}`)
-  return (await response.json()) as Answer
 }
 
 async function freePort(): Promise<number> {
@@ -202,7 +155,13 @@ const peer = (port: string): string[] =>
     values['kv-cache-tokens'],
   ].concat(['-np', values.slots, '-fa', 'on'])
 
-const bodies = makeBodies()
+const bodies = makeBodies({
+  requests: numRequests,
+  groups: Number(values.groups),
+  prefix: Number(values.prefix),
+  suffix: Number(values.suffix),
+  output: Number(values.output),
+})
 const runs: [string, () => Promise<Outcome>][] = [
   ['switchyard, as a batch', () => withServer(ours, (url) => asBatch(url, bodies))],
   ['switchyard, as traffic', () => withServer(ours, (url) => asTraffic(url, bodies))],
