@@ -30,7 +30,7 @@ export function figuresOf(
     cachedShare: cachedShare(completed),
     ttftMs: summarize(completed.map(({ firstTokenAt, intendedAt }) => firstTokenAt! - intendedAt)),
     tbtMs: summarizeGaps(completed),
-    tpotMs: summarize(completed.flatMap(timePerToken)),
+    tpotMs: summarize(completed.flatMap((record) => timePerToken(record) ?? [])),
     e2eMs: summarize(completed.map(({ endedAt, intendedAt }) => endedAt - intendedAt)),
     goodput: hasGoals
       ? { requestsPerSecond: perSecond(met), share: met / Math.max(1, measured.length) }
@@ -60,15 +60,26 @@ export function mismatchesOf(
   records: readonly RequestRecord[],
   expectedCached: readonly number[] | undefined,
 ): Record<string, number> {
-  const completed = records.filter(({ error }) => error === undefined)
-  const counts = {
-    promptTokens: completed.filter(({ promptTokens, wanted }) => promptTokens !== wanted.promptTokens).length,
-    outputTokens: completed.filter(({ outputTokens, wanted }) => outputTokens !== wanted.outputTokens).length,
-    cachedTokens: completed.filter(
-      ({ cachedTokens, index }) => expectedCached !== undefined && cachedTokens !== expectedCached[index],
-    ).length,
+  const counts: Record<MismatchKind, number> = { promptTokens: 0, outputTokens: 0, cachedTokens: 0 }
+  for (const record of records) {
+    if (record.error !== undefined) continue
+    for (const kind of mismatchKinds(record, expectedCached)) counts[kind] += 1
   }
   return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0))
+}
+
+export type MismatchKind = 'promptTokens' | 'outputTokens' | 'cachedTokens'
+
+/** Which lengths of a request came out otherwise than the trace asked. */
+export function mismatchKinds(
+  { promptTokens, outputTokens, cachedTokens, wanted, index }: RequestRecord,
+  expectedCached: readonly number[] | undefined,
+): MismatchKind[] {
+  const kinds: MismatchKind[] = []
+  if (promptTokens !== wanted.promptTokens) kinds.push('promptTokens')
+  if (outputTokens !== wanted.outputTokens) kinds.push('outputTokens')
+  if (expectedCached !== undefined && cachedTokens !== expectedCached[index]) kinds.push('cachedTokens')
+  return kinds
 }
 
 /** All gaps of a long run would not fit into memory. */
@@ -86,9 +97,10 @@ function gapsOf({ tokenTimes }: RequestRecord): number[] {
   return tokenTimes.slice(1).map((at, index) => at - tokenTimes[index]!)
 }
 
-function timePerToken({ tokenTimes, outputTokens }: RequestRecord): number[] {
-  if (outputTokens < 2 || tokenTimes.length < 2) return []
-  return [(tokenTimes.at(-1)! - tokenTimes[0]!) / (outputTokens - 1)]
+/** Between the first event and the last one; undefined for answers of one token or event. */
+export function timePerToken({ tokenTimes, outputTokens }: RequestRecord): number | undefined {
+  if (outputTokens < 2 || tokenTimes.length < 2) return undefined
+  return (tokenTimes.at(-1)! - tokenTimes[0]!) / (outputTokens - 1)
 }
 
 /** From the first request's due time to the last one's end, in ms. */

@@ -2,8 +2,8 @@
 import type { RequestRecord } from './request-record.ts'
 
 /** Share of the time over which requests are due that is left out at either end, where there are enough of them. */
-const warmUpShare = 0.1
-const coolDownShare = 0.05
+export const warmUpShare = 0.1
+export const coolDownShare = 0.05
 const fewRequests = 40
 
 /**

@@ -18,4 +18,6 @@ function report(error: unknown): number {
 // A reader that has seen enough (`switchyard help | head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 
-process.exit(await dispatch(process.argv.slice(2), (text) => process.stdout.write(text)).catch(report))
+const status = await dispatch(process.argv.slice(2), (text) => process.stdout.write(text)).catch(report)
+// A pipe may not have taken all that was written.
+process.stdout.write('', () => process.exit(status))

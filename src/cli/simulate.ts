@@ -14,6 +14,7 @@ import type { Command } from './command.ts'
 import { openLatency } from './latency-source.ts'
 import { simulatedReport } from './simulated-report.ts'
 import { simulateWorkload } from './simulated-run.ts'
+import { mostRows, RunningSummary, summarizeRecords } from './simulated-summary.ts'
 import { simulateSettings } from './simulate-settings.ts'
 
 export const simulate: Command = {
@@ -40,7 +41,10 @@ async function run(line: CommandLine): Promise<number> {
   const { workload, remarks } = await prepareWorkload(workloadOptions(values))
   for (const remark of remarks) process.stderr.write(`${remark}\n`)
   const startedAt = performance.now()
-  const result = simulateWorkload(values, source, workload)
+  const numRequests = workload.requests.length * values.repeat
+  const running = numRequests > mostRows ? new RunningSummary(numRequests, goalsOf(values)) : undefined
+  const result = simulateWorkload(values, source, workload, running)
+  const summary = running?.summary ?? summarizeRecords(result.records, goalsOf(values))
   const wallSeconds = (performance.now() - startedAt) / 1000
   const loop = loopOf(values)
   const report = simulatedReport({
@@ -52,16 +56,16 @@ async function run(line: CommandLine): Promise<number> {
     loop,
     goals: goalsOf(values),
     source,
-    result,
+    summary,
   })
   const json = `${JSON.stringify(report)}\n`
   process.stdout.write(values.json === '-' ? json : `${textReport(report)}${engineLines(result)}`)
   process.stderr.write(
-    `Simulated ${(result.endedAt / 1e6).toFixed(1)} s of ${result.records.length} requests in ${wallSeconds.toFixed(1)} s.\n`,
+    `Simulated ${(result.endedAt / 1e6).toFixed(1)} s of ${summary.numRequests} requests in ${wallSeconds.toFixed(1)} s.\n`,
   )
   if (values.json !== undefined && values.json !== '-') await write(values.json, json)
   if (values.html !== undefined) await write(values.html, renderReport(report))
-  return result.records.every(({ error }) => error === undefined) ? 0 : 1
+  return summary.hasFailures ? 1 : 0
 }
 
 function engineLines({ engines, endedAt }: SimulationResult): string {

@@ -2,7 +2,7 @@
 import { ServingError } from '../core/errors.ts'
 import { routingPolicies } from '../fleet/routing/index.ts'
 import type { PlannerOptions } from '../simulator/simulated-engine.ts'
-import { simulate, type SimulationResult } from '../simulator/simulate.ts'
+import { simulate, type RecordSink, type SimulationResult } from '../simulator/simulate.ts'
 import { repeatRequests } from '../workload/transforms/repeat.ts'
 import type { Workload } from '../workload/workload.ts'
 import { loopOf } from './bench.ts'
@@ -14,6 +14,7 @@ export function simulateWorkload(
   values: SimulateSettings,
   source: LatencySource,
   workload: Workload,
+  sink?: RecordSink,
 ): SimulationResult {
   const loop = loopOf(values)
   return simulate({
@@ -25,6 +26,7 @@ export function simulateWorkload(
     latency: source.latency,
     numEngines: values.engines,
     routing: routingPolicies[values.routing](),
+    sink,
   })
 }
 

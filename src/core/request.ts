@@ -1,5 +1,6 @@
 import type { GrammarSpec } from './grammar-spec.ts'
 import type { SamplingParams } from './sampling-params.ts'
+import type { TokenList } from './token-list.ts'
 import type { Micros, RequestId } from './units.ts'
 
 /** Why a sequence ended. `cancelled`: somebody asked; `error`: see the message beside it. */
@@ -63,13 +64,10 @@ export type Pooling = 'mean' | 'last' | 'cls'
 export const needsAllStates = (pooling: Pooling | undefined): boolean =>
   pooling === 'mean' || pooling === 'cls'
 
-/**
- * One sequence to generate, as an engine receives it: tokens in, tokens out. `n` samples are `n` of these.
- * Stop *strings* are not here: whoever detokenises finds them and cancels.
- */
-export interface GenerationRequest extends ServiceTerms, CacheTerms {
+/** One sequence to generate, as a scheduler looks at it. */
+export interface ScheduledRequest extends ServiceTerms, CacheTerms {
   readonly id: RequestId
-  readonly promptTokens: readonly number[]
+  readonly promptTokens: TokenList
   /** Tokens already generated for this request (it continues after a crash or a move); usually empty. */
   readonly outputTokens: readonly number[]
   readonly sampling: SamplingParams
@@ -85,4 +83,12 @@ export interface GenerationRequest extends ServiceTerms, CacheTerms {
   readonly pooling?: Pooling | undefined
   /** When the server received it. */
   readonly arrivedAt: Micros
+}
+
+/**
+ * One sequence to generate, as an engine receives it: tokens in, tokens out. `n` samples are `n` of these.
+ * Stop *strings* are not here: whoever detokenises finds them and cancels.
+ */
+export interface GenerationRequest extends ScheduledRequest {
+  readonly promptTokens: readonly number[]
 }

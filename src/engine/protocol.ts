@@ -26,12 +26,12 @@ export type FromEngine =
   /** What happened to sequences without a step: refused, or cancelled while none was under way. */
   | { readonly type: 'idle'; readonly updates: readonly SequenceUpdate[]; readonly stats: EngineStats }
 
-/** What one step did to one sequence. */
+/** What one step did to one sequence. There are many: what there is not is left out, as every name costs time. */
 export interface SequenceUpdate {
   readonly id: RequestId
   readonly tokenIds: readonly number[]
-  readonly logprobs: readonly TokenLogprobs[] | undefined
-  readonly finish:
+  readonly logprobs?: readonly TokenLogprobs[] | undefined
+  readonly finish?:
     | {
         readonly reason: FinishReason
         readonly error: SequenceError | undefined

@@ -1,4 +1,4 @@
-import type { FinishReason, GenerationRequest } from '../core/request.ts'
+import type { FinishReason, ScheduledRequest } from '../core/request.ts'
 import type { RequestId } from '../core/units.ts'
 
 interface Heat {
@@ -17,7 +17,7 @@ export class Races {
     return this.#heats.size
   }
 
-  add({ id, race }: GenerationRequest): void {
+  add({ id, race }: ScheduledRequest): void {
     if (race === undefined) return
     const heat = this.#heats.get(race.name) ?? { open: new Set(), numToFinish: race.numWinners }
     this.#heats.set(race.name, heat)
@@ -25,7 +25,7 @@ export class Races {
   }
 
   /** Who has lost now that this one ended. */
-  finish({ id, race }: GenerationRequest, reason: FinishReason): readonly RequestId[] {
+  finish({ id, race }: ScheduledRequest, reason: FinishReason): readonly RequestId[] {
     const heat = race === undefined ? undefined : this.#heats.get(race.name)
     if (race === undefined || heat === undefined) return []
     heat.open.delete(id)

@@ -2,7 +2,7 @@
 import type { GenerationRequest } from '../core/request.ts'
 import type { Micros } from '../core/units.ts'
 import type { TimelineInterval } from '../scheduler/timeline.ts'
-import type { SequenceResult } from '../scheduler/scheduler.ts'
+import type { SequenceResult } from '../scheduler/finished-step.ts'
 import type { SequenceError, SequenceTimings } from './engine-client.ts'
 import type { SequenceUpdate } from './protocol.ts'
 import type { StepSamples } from './sequence-samplers.ts'
@@ -17,36 +17,34 @@ export function toUpdate(
 ): SequenceUpdate {
   const { sequence, tokenId, finish } = result
   const { id } = sequence.request
-  const logprobs = tokenId === undefined ? undefined : samples?.logprobs.get(id)
   const vector = samples?.vectors.get(id)
+  const tokenIds = tokenId === undefined || vector !== undefined ? [] : [tokenId]
+  const logprobs = tokenId === undefined ? undefined : samples?.logprobs.get(id)
+  const update = logprobs === undefined ? { id, tokenIds } : { id, tokenIds, logprobs: [logprobs] }
+  if (finish === undefined) return update
   const failure = samples?.failures.get(id) ?? 'the engine lost the sequence'
   return {
-    id,
-    tokenIds: tokenId === undefined || vector !== undefined ? [] : [tokenId],
-    logprobs: logprobs === undefined ? undefined : [logprobs],
-    finish:
-      finish === undefined
-        ? undefined
-        : {
-            reason: vector === undefined ? finish : 'stop',
-            ...(vector !== undefined && { vector }),
-            error: finish === 'error' ? { code: 'INTERNAL', message: failure } : undefined,
-            timings: {
-              arrivedAt: sequence.request.arrivedAt,
-              firstScheduledAt: sequence.firstScheduledAt,
-              firstTokenAt: sequence.firstTokenAt,
-              finishedAt: now,
-              numCachedTokens: sequence.numCachedTokens,
-              numPreemptions: sequence.numPreemptions,
-              intervals,
-            },
-          },
+    ...update,
+    finish: {
+      reason: vector === undefined ? finish : 'stop',
+      ...(vector !== undefined && { vector }),
+      error: finish === 'error' ? { code: 'INTERNAL', message: failure } : undefined,
+      timings: {
+        arrivedAt: sequence.request.arrivedAt,
+        firstScheduledAt: sequence.firstScheduledAt,
+        firstTokenAt: sequence.firstTokenAt,
+        finishedAt: now,
+        numCachedTokens: sequence.numCachedTokens,
+        numPreemptions: sequence.numPreemptions,
+        intervals,
+      },
+    },
   }
 }
 
 export function refusal(request: GenerationRequest, error: SequenceError, now: Micros): SequenceUpdate {
   const finish = { reason: 'error', error, timings: timingsWithoutRun(request, now) } as const
-  return { id: request.id, tokenIds: [], logprobs: undefined, finish }
+  return { id: request.id, tokenIds: [], finish }
 }
 
 /** Of a request that never got into a step. */

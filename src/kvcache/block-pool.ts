@@ -135,6 +135,18 @@ export class BlockPool {
     if (runStart >= 0) this.#addFree(runStart, end - runStart)
   }
 
+  /** One user less of a block. With the last one it is cached, where it is to be kept, or else free. */
+  releaseOne(block: BlockId, isKept: boolean): void {
+    const references = this.#references[block]! - 1
+    invariant(references >= 0, `block ${block} is freed while nobody uses it`)
+    this.#references[block] = references
+    if (references > 0) return
+    if (isKept) {
+      this.#references[block] = cached
+      this.#numCached += 1
+    } else this.#addFree(block, 1)
+  }
+
   /** Makes a cached block free. */
   evict(block: BlockId): void {
     invariant(this.#references[block] === cached, `block ${block} is evicted and is not cached`)

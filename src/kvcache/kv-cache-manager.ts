@@ -1,4 +1,5 @@
 import { invariant } from '../core/errors.ts'
+import type { TokenList } from '../core/token-list.ts'
 import { toBlockId, type BlockId, type SequenceId } from '../core/units.ts'
 import type { BlockCopy } from './block-copy.ts'
 import { blocksOf } from './block-lists.ts'
@@ -174,7 +175,7 @@ export class KvCacheManager {
    * What finds a sequence's beginning; undefined without a prefix cache. Sequences of different namespaces have
    * nothing in common.
    */
-  createKeys(namespace: string, tokens: readonly number[]): PrefixKeys | undefined {
+  createKeys(namespace: string, tokens: TokenList): PrefixKeys | undefined {
     return this.#hasher && new PrefixKeys(this.#hasher, this.blockSize, namespace, tokens)
   }
 

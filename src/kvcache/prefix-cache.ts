@@ -153,7 +153,8 @@ export class PrefixCache {
 
   /** One user less of a block; what can be found is cached when nobody is left. */
   letGo(block: BlockId, release: Release): void {
-    this.#pool.release({ start: block, length: 1 }, () => this.#keep(block, release))
+    const isLast = this.#pool.referencesOf(block) === 1
+    this.#pool.releaseOne(block, isLast && this.#keep(block, release))
   }
 
   /**

@@ -5,6 +5,7 @@
  * another namespace's blocks. Hot path: 32-bit integers only, nothing is allocated.
  */
 import { uniformAt } from '../core/random.ts'
+import type { TokenList } from '../core/token-list.ts'
 
 /** Words of a key, in an Int32Array at any offset. */
 export const wordsPerKey = 4
@@ -33,6 +34,7 @@ export class PrefixHasher implements BlockHasher {
 
   hashBlock(keys: Int32Array, before: number, at: number, block: TokenRange): void {
     const secrets = this.#secrets
+    const tokens = block.tokens.slice(block.start, block.start + block.length)
     const [a, b, c, d] = [keys[before]!, keys[before + 1]!, keys[before + 2]!, keys[before + 3]!]
     for (let lane = 0; lane < 2; lane += 1) {
       const state = start(secrets[2 * lane]!, secrets[2 * lane + 1]!)
@@ -40,15 +42,14 @@ export class PrefixHasher implements BlockHasher {
       absorb(state, b)
       absorb(state, c)
       absorb(state, d)
-      const end = block.start + block.length
-      for (let index = block.start; index < end; index += 1) absorb(state, block.tokens[index]!)
+      for (let index = 0; index < tokens.length; index += 1) absorb(state, tokens[index]!)
       finish(state, block.length, keys, at + 2 * lane)
     }
   }
 }
 
 export interface TokenRange {
-  readonly tokens: ArrayLike<number>
+  readonly tokens: TokenList
   readonly start: number
   readonly length: number
 }

@@ -1,3 +1,4 @@
+import type { TokenList } from '../core/token-list.ts'
 import { wordsPerKey, type BlockHasher } from './prefix-hasher.ts'
 
 /**
@@ -5,7 +6,7 @@ import { wordsPerKey, type BlockHasher } from './prefix-hasher.ts'
  * the namespace: sequences of different namespaces have no key in common.
  */
 export class PrefixKeys {
-  readonly tokens: readonly number[]
+  readonly tokens: TokenList
   /** The key of the namespace, as text. */
   readonly root: string
   readonly #hasher: BlockHasher
@@ -15,7 +16,7 @@ export class PrefixKeys {
   #numKeys = 0
 
   /** `tokens` may grow later, and may not change otherwise. */
-  constructor(hasher: BlockHasher, blockSize: number, namespace: string, tokens: readonly number[]) {
+  constructor(hasher: BlockHasher, blockSize: number, namespace: string, tokens: TokenList) {
     this.tokens = tokens
     this.#hasher = hasher
     this.#blockSize = blockSize

@@ -1,3 +1,4 @@
+import type { TokenList } from '../core/token-list.ts'
 import type { BlockId } from '../core/units.ts'
 
 /** Behind which block (or, for the first of a sequence, in which namespace) a tail begins. */
@@ -39,7 +40,7 @@ export class TailBlocks {
   /** The tail with the longest common beginning with `tokens[start ... end)`, if it has any. */
   find(
     parent: TailParent,
-    tokens: readonly number[],
+    tokens: TokenList,
     start: number,
     end: number,
   ): { readonly tail: TailBlock; readonly numTokens: number } | undefined {
@@ -47,7 +48,7 @@ export class TailBlocks {
     for (const tail of this.#byParent.get(parent) ?? []) {
       let numTokens = 0
       const most = Math.min(tail.tokens.length, end - start)
-      while (numTokens < most && tail.tokens[numTokens] === tokens[start + numTokens]) numTokens += 1
+      while (numTokens < most && tail.tokens[numTokens] === tokens.at(start + numTokens)) numTokens += 1
       if (numTokens > (best?.numTokens ?? 0)) best = { tail, numTokens }
     }
     return best

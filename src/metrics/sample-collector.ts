@@ -15,6 +15,7 @@ const numBuckets = Math.ceil(Math.log(mostValue / leastValue) / growth) + 2
  * Lee, 2019).
  */
 export class SampleCollector {
+  readonly #mostExact: number
   #values: number[] = []
   #buckets: Float64Array | undefined
   #count = 0
@@ -22,17 +23,20 @@ export class SampleCollector {
   #min = Infinity
   #max = -Infinity
 
-  add(value: number): void {
-    this.#count += 1
-    this.#sum += value
+  /** `mostExact`: another limit up to which the summary is exact. */
+  constructor(limit = mostExact) {
+    this.#mostExact = limit
+  }
+
+  /** So many times. */
+  add(value: number, times = 1): void {
+    this.#count += times
+    this.#sum += times * value
     if (value < this.#min) this.#min = value
     if (value > this.#max) this.#max = value
-    if (this.#buckets !== undefined) {
-      this.#buckets[bucketOf(value)]! += 1
-      return
-    }
-    this.#values.push(value)
-    if (this.#values.length > mostExact) this.#pour()
+    if (this.#buckets === undefined && this.#values.length + times > this.#mostExact) this.#pour()
+    if (this.#buckets !== undefined) this.#buckets[bucketOf(value)]! += times
+    else for (let count = 0; count < times; count += 1) this.#values.push(value)
   }
 
   /** Undefined without values. */

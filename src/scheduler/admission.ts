@@ -1,4 +1,5 @@
-import { needsAllStates, type GenerationRequest } from '../core/request.ts'
+import { needsAllStates, type ScheduledRequest } from '../core/request.ts'
+import type { TokenList } from '../core/token-list.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import type { PrefixKeys } from '../kvcache/prefix-keys.ts'
 import type { SequenceView } from './sequence.ts'
@@ -11,14 +12,14 @@ export type Admission =
 /** What finds its tokens in the prefix cache; undefined where it must not, or cannot, be found. */
 export function createKeys(
   kv: KvCacheManager,
-  request: GenerationRequest,
-  tokens: readonly number[],
+  request: ScheduledRequest,
+  tokens: TokenList,
 ): PrefixKeys | undefined {
   return needsAllStates(request.pooling) ? undefined : kv.createKeys(namespaceOf(request), tokens)
 }
 
 /** Sequences of one namespace share KV. */
-function namespaceOf({ cacheSalt }: GenerationRequest): string {
+function namespaceOf({ cacheSalt }: ScheduledRequest): string {
   return cacheSalt === undefined ? '' : `salt:${cacheSalt}`
 }
 
@@ -34,7 +35,7 @@ const noTokens: ReadonlySet<number> = new Set()
 
 /** `endTokenIds`: of the model. */
 export function stopTokensOf(
-  request: GenerationRequest,
+  request: ScheduledRequest,
   endTokenIds: ReadonlySet<number>,
 ): ReadonlySet<number> {
   const ends = request.ignoreEos ? noTokens : endTokenIds

@@ -6,6 +6,8 @@ import type { TokenBudget } from './token-budget.ts'
 /** A plan in the making: each sequence gets as many of its pending tokens as the budget has left. */
 export class PlanDraft {
   readonly entries: PlanEntry[] = []
+  /** Whose entries they are. */
+  readonly sequences: Sequence[] = []
   readonly copies: BlockCopy[] = []
   readonly #kv: KvCacheManager
   readonly #budget: TokenBudget
@@ -34,6 +36,7 @@ export class PlanDraft {
     const samples = length === sequence.numPendingTokens
     this.#budget.take(position, length, samples && length === 1)
     sequence.isInFlight = true
+    this.sequences.push(sequence)
     this.entries.push({
       sequenceId: sequence.id,
       requestId: sequence.request.id,

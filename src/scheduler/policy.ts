@@ -45,6 +45,7 @@ export interface StepService {
   readonly now: Micros
   /** How long each took, in microseconds; empty when that says nothing. */
   readonly durations: readonly number[]
+  /** Not to be kept: the next step's are told in the same objects. */
   readonly served: readonly Served[]
 }
 

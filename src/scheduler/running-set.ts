@@ -52,9 +52,8 @@ export class RunningSet {
   /** Lets one in that waits no more and has room; `hit` is of this moment. Returns what must be copied for it first. */
   admit(sequence: Sequence, hit: PrefixHit, now: Micros): BlockCopy | undefined {
     const { kv, policy, programs } = this.#parts
-    const { id, keys, request, tokens, maxLength } = sequence
+    const { id, keys, request, tokens, numPromptTokens, maxLength } = sequence
     const isNew = sequence.firstScheduledAt === undefined
-    const numPromptTokens = request.promptTokens.length
     const started = kv.start(
       {
         id,

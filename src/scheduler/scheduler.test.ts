@@ -5,7 +5,8 @@ import { micros, toRequestId } from '../core/units.ts'
 import { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import { policies } from './policies/index.ts'
 import type { SchedulerConfig } from './scheduler-config.ts'
-import { Scheduler, type SequenceResult } from './scheduler.ts'
+import type { SequenceResult } from './finished-step.ts'
+import { Scheduler } from './scheduler.ts'
 import type { StepPlan } from './step-plan.ts'
 
 const endToken = 99
@@ -194,7 +195,7 @@ describe('for any arrivals, cancels, budgets and pools', () => {
           expect(kv.numAvailableBlocks).toBe(numBlocks)
           for (const { sequence, finish } of ended.values()) {
             if (finish === 'cancelled') continue
-            const expected = [...sequence.request.promptTokens]
+            const expected = [...sequence.request.promptTokens.slice(0)]
             while (expected.length < sequence.tokens.length) expected.push(nextToken(expected))
             expect(sequence.tokens).toEqual(expected)
             expect(finish).toBe('length')

@@ -11,33 +11,29 @@
  * from the token budget. The laws it keeps are numbered in docs/invariants.md.
  */
 import { invariant } from '../core/errors.ts'
-import type { FinishReason, GenerationRequest } from '../core/request.ts'
+import type { FinishReason, ScheduledRequest } from '../core/request.ts'
 import { micros, toSequenceId, type Micros, type RequestId, type SequenceId } from '../core/units.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import type { Transfer, TransferOutcome } from '../kvcache/transfer.ts'
 import { createKeys, stopTokensOf, tooLong, type Admission } from './admission.ts'
 import { Entrance, type Turn } from './entrance.ts'
-import { applyEntry, type Outcome, type Sampled } from './finished-step.ts'
-import type { SchedulingPolicy, Served } from './policy.ts'
+import { applyEntry, type Sampled, type SequenceResult } from './finished-step.ts'
+import type { SchedulingPolicy } from './policy.ts'
 import { PlanDraft } from './plan-draft.ts'
 import { ProgramBook } from './programs/program-book.ts'
 import { appendToAll, repeatsOf } from './repeated-steps.ts'
 import { Room } from './room.ts'
 import { RunningSet } from './running-set.ts'
 import type { SchedulerConfig } from './scheduler-config.ts'
-import { Sequence, type SequenceView } from './sequence.ts'
-import type { StepPlan } from './step-plan.ts'
+import { Sequence } from './sequence.ts'
+import { ServiceNotes } from './service-notes.ts'
+import type { PlanEntry, StepPlan } from './step-plan.ts'
 import type { StepWork } from './step-work.ts'
 import { SwapIns } from './swap-ins.ts'
 import type { WaitReason } from './timeline.ts'
 import { TokenBudget } from './token-budget.ts'
 import type { WaitingQueue } from './waiting-queue.ts'
 import { Yielding } from './yielding.ts'
-
-/** What happened to one sequence. */
-export interface SequenceResult extends Outcome {
-  readonly sequence: SequenceView
-}
 
 export class Scheduler {
   readonly #kv: KvCacheManager
@@ -58,7 +54,10 @@ export class Scheduler {
   #waitReason: WaitReason | undefined
   /** Preempted since the last plan. */
   #untold: SequenceId[] = []
+  readonly #service = new ServiceNotes()
   #inFlight: StepPlan | undefined
+  /** One for each entry of the plan in flight, or of the last one. */
+  #sequencesInFlight: readonly Sequence[] = []
   #work: StepWork = { numDecodes: 0, numPrefillTokens: 0, attendedKeys: 0 }
   #nextSequence = 1
   #step = 0
@@ -116,7 +115,7 @@ export class Scheduler {
   }
 
   /** `request.outputTokens` count as generated already. */
-  add(request: GenerationRequest): Admission {
+  add(request: ScheduledRequest): Admission {
     invariant(!this.#sequences.has(request.id), `request ${request.id} is here already`)
     const numPrompt = request.promptTokens.length
     if (numPrompt === 0) return { kind: 'rejected', message: 'The prompt is empty.' }
@@ -196,6 +195,7 @@ export class Scheduler {
     this.#work = this.#budget.work
     const numTokens = this.#work.numDecodes + this.#work.numPrefillTokens
     const { entries, copies } = draft
+    this.#sequencesInFlight = draft.sequences
     this.#inFlight = { step: ++this.#step, entries, numTokens, preempted: this.#untold, copies }
     this.#untold = []
     return this.#inFlight
@@ -218,22 +218,18 @@ export class Scheduler {
       this.#programs?.observe(this.#work, stepMicros)
     }
     const results: SequenceResult[] = []
-    const served: Served[] = []
-    const isServiceNoted = this.#policy.onStepEnd !== undefined
-    plan.entries.forEach((entry, index) => {
-      const sequence = this.#sequences.get(entry.requestId)!
-      const { position, tokens, samples } = entry
-      if (isServiceNoted)
-        served.push({ sequence, position, numTokens: tokens.length, numSamples: samples ? 1 : 0 })
-      const outcome = applyEntry(this.#kv, sequence, entry, { sampled: sampled[index], now })
-      if (outcome !== undefined) results.push({ sequence, ...outcome })
+    for (let index = 0; index < plan.entries.length; index += 1) {
+      const sequence = this.#sequencesInFlight[index]!
+      const outcome = { sampled: sampled[index], now }
+      const result = applyEntry(this.#kv, sequence, plan.entries[index]!, outcome)
+      if (result === undefined) continue
+      results.push(result)
       // It leaves the running ones with all others that finish.
-      if (outcome?.finish !== undefined) this.#finish(sequence, outcome.finish)
-    })
+      if (result.finish !== undefined) this.#finish(sequence, result.finish)
+    }
     this.#kv.endStep()
     this.#running.dropFinished()
-    const durations = stepMicros === undefined ? [] : [stepMicros]
-    this.#policy.onStepEnd?.({ now, durations, served })
+    this.#tellService(plan.entries, stepMicros === undefined ? [] : [stepMicros], now)
     for (const { sequence, finish } of results) {
       if (finish !== undefined) this.#policy.onFinished?.(sequence)
     }
@@ -269,11 +265,7 @@ export class Scheduler {
       this.#budget.observe({ numDecodes, numPrefillTokens, attendedKeys: keys }, stepMicros)
       appendToAll(this.#running.sequences, token, this.#kv)
     }
-    const served = this.#running.sequences.map((sequence, index): Served => {
-      const { position } = entries[index]!
-      return { sequence, position, numTokens: numSteps, numSamples: numSteps }
-    })
-    this.#policy.onStepEnd?.({ now, durations, served })
+    this.#tellService(entries, durations, now)
     this.#step += numSteps - 1
     this.#inFlight = undefined
     const plan = this.schedule(now)
@@ -300,6 +292,13 @@ export class Scheduler {
       size = this.#running.size
       this.#entrance.admit(draft, turn, 1)
     }
+  }
+
+  /** `durations`: of a step, or of several in which the same sequences decoded. */
+  #tellService(entries: readonly PlanEntry[], durations: readonly number[], now: Micros): void {
+    if (this.#policy.onStepEnd === undefined) return
+    const served = this.#service.of(this.#sequencesInFlight, entries, Math.max(1, durations.length))
+    this.#policy.onStepEnd({ now, durations, served })
   }
 
   #finishOutside(sequence: Sequence, finish: FinishReason): void {

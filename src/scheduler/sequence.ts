@@ -1,4 +1,5 @@
-import type { FinishReason, GenerationRequest } from '../core/request.ts'
+import type { FinishReason, ScheduledRequest } from '../core/request.ts'
+import type { GrowingTokens, TokenList } from '../core/token-list.ts'
 import type { Micros, SequenceId } from '../core/units.ts'
 import type { PrefixKeys } from '../kvcache/prefix-keys.ts'
 
@@ -8,10 +9,11 @@ export type SequenceStatus = 'waiting' | 'running' | 'preempted' | 'finished'
 /** What anybody but the scheduler may look at. */
 export interface SequenceView {
   readonly id: SequenceId
-  readonly request: GenerationRequest
+  readonly request: ScheduledRequest
   readonly status: SequenceStatus
   /** Prompt and output so far. */
-  readonly tokens: readonly number[]
+  readonly tokens: TokenList
+  readonly numPromptTokens: number
   readonly numOutputTokens: number
   /** Tokens whose KV exists; 0 again after a preemption. */
   readonly numComputedTokens: number
@@ -33,8 +35,9 @@ export interface SequenceView {
 export class Sequence implements SequenceView {
   readonly id: SequenceId
   /** Changes before it waits only, when it turns out to belong to a program. */
-  request: GenerationRequest
-  readonly tokens: number[]
+  request: ScheduledRequest
+  readonly tokens: GrowingTokens
+  readonly numPromptTokens: number
   /** Upper bound of `tokens.length`. */
   readonly maxLength: number
   readonly #stopTokenIds: ReadonlySet<number>
@@ -56,19 +59,20 @@ export class Sequence implements SequenceView {
 
   constructor(
     id: SequenceId,
-    request: GenerationRequest,
+    request: ScheduledRequest,
     maxLength: number,
     stopTokenIds: ReadonlySet<number>,
   ) {
     this.id = id
     this.request = request
     this.tokens = request.promptTokens.concat(request.outputTokens)
+    this.numPromptTokens = request.promptTokens.length
     this.maxLength = maxLength
     this.#stopTokenIds = stopTokenIds
   }
 
   get numOutputTokens(): number {
-    return this.tokens.length - this.request.promptTokens.length
+    return this.tokens.length - this.numPromptTokens
   }
 
   /** Tokens whose KV is missing; 1 for a sequence that decodes. */
@@ -78,7 +82,9 @@ export class Sequence implements SequenceView {
 
   /** Why the tokens so far end the sequence; undefined when it goes on. */
   get finishReason(): FinishReason | undefined {
-    if (this.numOutputTokens > 0 && this.#stopTokenIds.has(this.tokens.at(-1)!)) return 'stop'
-    return this.tokens.length >= this.maxLength ? 'length' : undefined
+    const { length } = this.tokens
+    const isStop = this.#stopTokenIds.size > 0 && length > this.numPromptTokens
+    if (isStop && this.#stopTokenIds.has(this.tokens.at(-1)!)) return 'stop'
+    return length >= this.maxLength ? 'length' : undefined
   }
 }

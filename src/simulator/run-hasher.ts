@@ -1,4 +1,6 @@
+import type { TokenList } from '../core/token-list.ts'
 import { wordsPerKey, type BlockHasher } from '../kvcache/prefix-hasher.ts'
+import { RunTokens } from './run-tokens.ts'
 
 /**
  * Keys of blocks of simulated tokens, of which most blocks hold one or two kinds: what is hashed is each run of equal
@@ -12,14 +14,34 @@ export const runHasher: BlockHasher = {
   hashBlock(keys, before, at, { tokens, start, length }) {
     if (before !== at) keys.copyWithin(at, before, before + wordsPerKey)
     const end = start + length
-    for (let index = start; index < end;) {
-      const token = tokens[index]!
-      let behind = index + 1
-      while (behind < end && tokens[behind] === token) behind += 1
-      absorb(keys, at, token, behind - index)
-      index = behind
-    }
+    if (tokens instanceof RunTokens) hashRuns(keys, at, tokens, { start, end })
+    else hashEach(keys, at, tokens, { start, end })
   },
+}
+
+interface Range {
+  readonly start: number
+  readonly end: number
+}
+
+function hashRuns(keys: Int32Array, at: number, tokens: RunTokens, { start, end }: Range): void {
+  let run = tokens.runAt(start)
+  for (let index = start; index < end;) {
+    const behind = Math.min(end, tokens.endOf(run))
+    absorb(keys, at, tokens.tokenOf(run)!, behind - index)
+    index = behind
+    run += 1
+  }
+}
+
+function hashEach(keys: Int32Array, at: number, tokens: TokenList, { start, end }: Range): void {
+  for (let index = start; index < end;) {
+    const token = tokens.at(index)!
+    let behind = index + 1
+    while (behind < end && tokens.at(behind) === token) behind += 1
+    absorb(keys, at, token, behind - index)
+    index = behind
+  }
 }
 
 /** Four lanes with multipliers of their own, each fed with its neighbour (the finaliser is MurmurHash3's). */

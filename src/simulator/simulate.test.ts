@@ -9,6 +9,7 @@ import type { Workload, WorkloadRequest } from '../workload/workload.ts'
 import type { LatencyModel } from './latency/latency-model.ts'
 import type { PlannerOptions } from './simulated-engine.ts'
 import { simulate, type SimulationOptions } from './simulate.ts'
+import type { SimulatedRecord } from './simulated-record.ts'
 
 /** 10 ms a step and 1 ms a token. */
 const latency: LatencyModel = {
@@ -255,4 +256,36 @@ test('the same seed and workload give the same records, byte for byte', () => {
       ).records.map((record) => ({ ...record, tokenTimes: record.tokenTimes })),
     )
   expect(run()).toBe(run())
+})
+
+test('a sink gets all requests, and the gaps between the tokens of those that it wants them of', () => {
+  const workload = generated(
+    'agents:programs=20,turns=4,system=64,first=100,output=60,max-tokens=600,rate=40',
+  )
+  const options = optionsFor(workload, { numEngines: 2 })
+  const given = { ...options, engine: tight(options, { numBlocks: 90 }) }
+  const kept = simulate(given).records
+  const isWanted = ({ index }: { readonly index: number }): boolean => index % 3 > 0
+  const gaps = new Map<number, number>()
+  const count = (counts: Map<number, number>, micros: number, times: number): void => {
+    counts.set(micros, (counts.get(micros) ?? 0) + times)
+  }
+  const seen: string[] = []
+  const sink = {
+    ended(record: SimulatedRecord): boolean {
+      seen.push(JSON.stringify([record, record.tokenTimes]))
+      return isWanted(record)
+    },
+    gaps: (micros: number, times: number): void => count(gaps, micros, times),
+  }
+  expect(simulate({ ...given, sink }).records).toEqual([])
+  expect(seen).toEqual(kept.map((record) => JSON.stringify([record, record.tokenTimes])))
+  const expected = new Map<number, number>()
+  for (const { tokenTimes } of kept.filter(isWanted)) {
+    tokenTimes
+      .slice(1)
+      .forEach((at, index) => count(expected, Math.round(1000 * (at - tokenTimes[index]!)), 1))
+  }
+  expect(kept.some(({ numPreemptions }) => numPreemptions > 0)).toBe(true)
+  expect([...gaps].toSorted(([a], [b]) => a - b)).toEqual([...expected].toSorted(([a], [b]) => a - b))
 })

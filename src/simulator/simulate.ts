@@ -4,15 +4,16 @@
  * Requests are taken from the workload as their time comes, so that it may be longer than memory.
  */
 import { invariant } from '../core/errors.ts'
-import { plainTerms, type GenerationRequest } from '../core/request.ts'
+import { plainTerms, type ScheduledRequest } from '../core/request.ts'
 import { greedySampling } from '../core/sampling-params.ts'
 import { micros, toRequestId, type Micros, type SequenceId } from '../core/units.ts'
 import type { EngineView, RoutingPolicy } from '../fleet/routing-policy.ts'
-import type { SequenceResult } from '../scheduler/scheduler.ts'
+import type { SequenceResult } from '../scheduler/finished-step.ts'
 import type { WorkloadRequest } from '../workload/workload.ts'
 import { EventQueue } from './event-queue.ts'
 import type { LatencyModel } from './latency/latency-model.ts'
 import { continueRuns, runsOf, tokensOf, type Run } from './prompt-runs.ts'
+import { RunTokens } from './run-tokens.ts'
 import { SimulatedEngine, type PlannerOptions } from './simulated-engine.ts'
 import { SimulatedRecord } from './simulated-record.ts'
 import { createTurnGate, type TurnGate } from './turn-gate.ts'
@@ -30,12 +31,21 @@ export interface SimulationOptions {
   readonly latency: LatencyModel
   readonly numEngines: number
   readonly routing: RoutingPolicy
+  /** Takes each request as it ends, in the place of `SimulationResult.records`: a long workload leaves nothing then. */
+  readonly sink?: RecordSink | undefined
   /** Every step is planned by itself; for tests, which find the same results then. */
   readonly isStepByStep?: boolean
 }
 
+export interface RecordSink {
+  /** True when `gaps` is to be told of those between its tokens. Their times are known during the call only. */
+  ended(record: SimulatedRecord): boolean
+  /** So many gaps between tokens were so long, in microseconds. */
+  gaps(micros: number, count: number): void
+}
+
 export interface SimulationResult {
-  /** In order of ending. */
+  /** In order of ending; empty where a sink took them. */
   readonly records: readonly SimulatedRecord[]
   readonly engines: readonly {
     readonly numSteps: number
@@ -66,7 +76,12 @@ interface Place {
   readonly interrupted: Set<SequenceId>
   /** When its step ends, as far as was told to the queue of events; what was told before counts no longer. */
   endsAt: Micros | undefined
+  /** Requests that ended since its steps were looked through for those that nobody needs any more. */
+  numEnded: number
 }
+
+/** Of one engine, before it looks which of its steps can be forgotten. */
+const endsPerLook = 256
 
 /** What a program's next turn needs to know of those before it. */
 interface History {
@@ -96,8 +111,12 @@ class Simulation {
       live: new Map(),
       interrupted: new Set(),
       endsAt: undefined,
+      numEnded: 0,
     }))
     this.#views = this.#places.map(({ view }) => view)
+    const { sink } = options
+    if (sink === undefined) return
+    for (const { engine } of this.#places) engine.steps.onGaps = (length, count) => sink.gaps(length, count)
   }
 
   run(): SimulationResult {
@@ -107,6 +126,7 @@ class Simulation {
       event.run(event.at)
     }
     invariant(this.#numUnfinished === 0, `${this.#numUnfinished} requests never ended`)
+    if (this.#options.sink !== undefined) for (const { engine } of this.#places) engine.steps.close()
     return {
       records: this.#records,
       engines: this.#places.map(({ engine: { steps, busyMicros, numPreemptions } }) => ({
@@ -131,11 +151,11 @@ class Simulation {
     const { routing, latency } = this.#options
     const history = request.program === undefined ? undefined : this.#histories.get(request.program)
     const runs = this.#runsOf(request, history)
-    const generation = toGeneration(index, request, at, { runs, startedAt: history?.startedAt ?? at })
+    const generation = toScheduled(index, request, at, { runs, startedAt: history?.startedAt ?? at })
     const { tenant, program } = request
-    const { length } = this.#places
-    const routed = { tokens: generation.promptTokens, tenant, program }
-    const place = this.#places[length === 1 ? 0 : routing.route(routed, this.#views)]
+    const isAlone = this.#places.length === 1
+    const place =
+      this.#places[isAlone ? 0 : routing.route({ tokens: tokensOf(runs), tenant, program }, this.#views)]
     invariant(place !== undefined, `routing policy ${routing.name} chose an engine that is not there`)
     const record = new SimulatedRecord(index, request, at)
     record.bind(place.view.index, place.engine.steps, latency.answerMicros)
@@ -154,7 +174,7 @@ class Simulation {
     return this.#options.history === 'trace' ? made : continueRuns(made, history.runs, history.numAnswered)
   }
 
-  #submit(place: Place, generation: GenerationRequest, live: Live, now: Micros): void {
+  #submit(place: Place, generation: ScheduledRequest, live: Live, now: Micros): void {
     this.#endedAt = now
     const admission = place.engine.submit(generation, now)
     if (place.engine.isBusy) this.#awaitEnd(place)
@@ -215,9 +235,10 @@ class Simulation {
   }
 
   /** `at`: when its client knows. */
-  #end({ view }: Place, { request, record, runs }: Live, at: Micros): void {
+  #end(place: Place, { request, record, runs }: Live, at: Micros): void {
+    const { view } = place
     record.endedAt = at / 1000
-    this.#records.push(record)
+    this.#keep(record, place)
     this.#numUnfinished -= 1
     view.numRequests -= 1
     view.numTokens -= numTokensOf(request)
@@ -229,22 +250,37 @@ class Simulation {
     this.#gate.ended(request, at)
     this.#sendDue()
   }
+
+  #keep(record: SimulatedRecord, place: Place): void {
+    const { sink } = this.#options
+    if (sink === undefined) {
+      this.#records.push(record)
+      return
+    }
+    if (sink.ended(record)) record.noteGaps()
+    place.numEnded += 1
+    if (place.numEnded % endsPerLook !== 0) return
+    const { steps } = place.engine
+    let first = steps.length
+    for (const { record: other } of place.live.values()) first = Math.min(first, other.firstStep ?? first)
+    steps.forgetBefore(first)
+  }
 }
 
 const numTokensOf = ({ numPromptTokens, numOutputTokens }: WorkloadRequest): number =>
   numPromptTokens + numOutputTokens
 
-function toGeneration(
+function toScheduled(
   index: number,
   request: WorkloadRequest,
   at: Micros,
   { runs, startedAt }: { readonly runs: readonly Run[]; readonly startedAt: Micros },
-): GenerationRequest {
+): ScheduledRequest {
   const { tenant, program, turn, serviceClass, deadline, numOutputTokens } = request
   return {
     ...plainTerms,
     id: toRequestId(`${index}`),
-    promptTokens: tokensOf(runs),
+    promptTokens: RunTokens.of(runs),
     outputTokens: [],
     sampling: greedySampling,
     maxTokens: numOutputTokens,

@@ -3,13 +3,14 @@
  * the place of the kernels. As in `engine/step-loop.ts`, what arrives during a step is seen at its end.
  */
 import { invariant } from '../core/errors.ts'
-import type { GenerationRequest } from '../core/request.ts'
+import type { ScheduledRequest } from '../core/request.ts'
 import { micros, type Micros } from '../core/units.ts'
 import { evictionPolicies, type EvictionName } from '../kvcache/eviction/index.ts'
 import { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
 import type { Admission } from '../scheduler/admission.ts'
 import { createScheduler, type PlanningOptions } from '../scheduler/create-scheduler.ts'
-import type { Scheduler, SequenceResult } from '../scheduler/scheduler.ts'
+import type { SequenceResult } from '../scheduler/finished-step.ts'
+import type { Scheduler } from '../scheduler/scheduler.ts'
 import type { StepPlan } from '../scheduler/step-plan.ts'
 import { shapeOf, type LatencyModel, type StepShape } from './latency/latency-model.ts'
 import { answerToken } from './prompt-runs.ts'
@@ -78,7 +79,7 @@ export class SimulatedEngine {
   }
 
   /** `endsAt` may be sooner afterwards: the step under way is the last one without the newcomer. */
-  submit(request: GenerationRequest, now: Micros): Admission {
+  submit(request: ScheduledRequest, now: Micros): Admission {
     this.#catchUp(now)
     return this.#scheduler.add(request)
   }

@@ -70,6 +70,22 @@ export class SimulatedRecord {
     return { promptTokens: this.promptTokens, outputTokens: this.#wantedOutput }
   }
 
+  /** The first step that it has a token from; undefined before there is one. */
+  get firstStep(): number | undefined {
+    return this.#stretches[0]
+  }
+
+  /** Its steps are told of all gaps between its tokens, without a look at each. */
+  noteGaps(): void {
+    const stretches = this.#stretches
+    const steps = this.#steps!
+    for (let index = 0; index < stretches.length; index += 2) {
+      const [first, last] = [stretches[index]!, stretches[index + 1]!]
+      if (index > 0) steps.onGaps?.(steps.at(first) - steps.at(stretches[index - 1]!), 1)
+      steps.noteStream(first, last)
+    }
+  }
+
   get isStreaming(): boolean {
     return this.#stretches.length % 2 === 1
   }

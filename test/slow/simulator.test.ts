@@ -66,6 +66,38 @@ it('gives the same report for the same command, byte for byte', async () => {
   expect(other.stdout).toBe(one.stdout)
 })
 
+it('writes a report that no pipe takes at once to its end', async () => {
+  const { stdout, status } = await switchyard(
+    'simulate',
+    '-w',
+    'poisson:requests=3000,rate=100',
+    '--json',
+    '-',
+  )
+  expect(status).toBe(0)
+  expect(stdout.length).toBeGreaterThan(2 ** 18)
+  expect((JSON.parse(stdout) as BenchReport).targets[0]?.requests.length).toBe(3000)
+})
+
+it('summarises more requests than a report has rows for as they end', async () => {
+  const { stdout, stderr } = await switchyard(
+    ...[
+      'simulate',
+      '-w',
+      'poisson:requests=600,prompt=40,output=8,rate=40',
+      '--repeat',
+      '200',
+      '--json',
+      '-',
+    ],
+  )
+  expect(stderr).toMatch(/of 120000 requests/)
+  const { workload, targets } = JSON.parse(stdout) as BenchReport
+  expect(workload.numRequests).toBe(120_000)
+  expect(targets[0]?.requests.length).toBe(60_000)
+  expect(targets[0]?.figures).toMatchObject({ numMeasured: 102_000, numExcluded: 18_000, numFailed: 0 })
+})
+
 it('lays a simulation over what a server was measured to do with the same workload', async () => {
   const server = await startNullServer({ firstTokenMs: 20, gapMs: 2 })
   const workload = ['-w', 'tenants:requests=60,prompt=40,output=8,rate=30', '--seed', '3']

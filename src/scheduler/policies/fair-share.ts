@@ -91,7 +91,7 @@ export class FairShare {
     const account = this.#accountOf(sequence)
     this.#virtualTime = Math.max(this.#virtualTime, account.counter)
     if (this.#charges.has(sequence.id)) return
-    const numPrompt = sequence.request.promptTokens.length
+    const numPrompt = sequence.numPromptTokens
     const numCached = Math.min(numPrompt, sequence.numComputedTokens)
     const { prompt, cached } = this.#rules.prices
     account.numAdmitted += 1
@@ -101,15 +101,14 @@ export class FairShare {
 
   /** Token by token: adding up a product would round otherwise, and several steps at once count as one by one. */
   serve({ sequence, position, numTokens, numSamples }: Served): void {
-    const charge = this.#charges.get(sequence.id)
-    invariant(charge !== undefined, `sequence ${sequence.id} is served without having been admitted`)
-    const numPrompt = sequence.request.promptTokens.length
-    charge.numComputed = Math.max(charge.numComputed, Math.min(numPrompt, position + numTokens))
-    const { name, account } = charge
+    if (position < sequence.numPromptTokens) this.#notePrompt(sequence, position + numTokens)
+    if (numSamples === 0) return
+    const name = this.#rules.nameOf(sequence)
+    const account = this.#accountOf(sequence)
     for (let count = 0; count < numSamples; count += 1) {
       account.counter += this.#rules.prices.output / account.weight
     }
-    if (numSamples > 0) this.#noteChange(name, account)
+    this.#noteChange(name, account)
   }
 
   finish(sequence: SequenceView): void {
@@ -117,9 +116,15 @@ export class FairShare {
     if (charge === undefined) return
     this.#charges.delete(sequence.id)
     charge.account.numAdmitted -= 1
-    const numUncomputed = sequence.request.promptTokens.length - charge.numComputed
+    const numUncomputed = sequence.numPromptTokens - charge.numComputed
     this.#charge(charge.name, charge.account, -Math.max(0, numUncomputed) * this.#rules.prices.prompt)
     if (this.#accounts.size > this.#sweepAbove) this.#sweep()
+  }
+
+  #notePrompt({ id, numPromptTokens }: SequenceView, numComputed: number): void {
+    const charge = this.#charges.get(id)
+    invariant(charge !== undefined, `sequence ${id} is served without having been admitted`)
+    charge.numComputed = Math.max(charge.numComputed, Math.min(numPromptTokens, numComputed))
   }
 
   #charge(name: string, account: Account, weightedTokens: number): void {

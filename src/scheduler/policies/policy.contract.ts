@@ -40,7 +40,7 @@ function sequenceOf({ arrivedAt, numPromptTokens, terms: given }: RequestShape, 
 
 /** Frozen, so that a policy that changes one fails. */
 function runningView(shape: RequestShape, index: number): SequenceView {
-  const { id, request, tokens } = sequenceOf(shape, index)
+  const { id, request, tokens, numPromptTokens } = sequenceOf(shape, index)
   const progress = { numOutputTokens: 0, numComputedTokens: 1, numPreemptions: 0, numCachedTokens: 0 }
   const times = { firstScheduledAt: micros(6), firstTokenAt: undefined }
   return Object.freeze({
@@ -48,6 +48,7 @@ function runningView(shape: RequestShape, index: number): SequenceView {
     request,
     status: 'running',
     tokens: Object.freeze(tokens),
+    numPromptTokens,
     ...progress,
     ...times,
   })

@@ -135,9 +135,9 @@ export class ProgramOrder {
     return program
   }
 
-  #costOf({ request }: SequenceView, numOutputTokens: number): number {
+  #costOf({ numPromptTokens }: SequenceView, numOutputTokens: number): number {
     const { prompt, output } = this.#config.prices
-    return prompt * request.promptTokens.length + output * numOutputTokens
+    return prompt * numPromptTokens + output * numOutputTokens
   }
 
   #tagOf({ id }: SequenceView): Tag {

@@ -70,9 +70,9 @@ export class ProgramBook {
   /** Before it waits: it may turn out to belong to a program. */
   add(sequence: Sequence): void {
     const { request, keys } = sequence
-    const { tenant, promptTokens } = request
+    const { tenant } = request
     if (request.program === undefined && keys !== undefined) {
-      const found = this.#finder.find(tenant, keys, promptTokens.length)
+      const found = this.#finder.find(tenant, keys, sequence.numPromptTokens)
       if (found !== undefined) sequence.request = { ...request, ...found }
     }
     this.wait(sequence)

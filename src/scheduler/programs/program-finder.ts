@@ -1,5 +1,6 @@
 import { wordsPerKey } from '../../kvcache/prefix-hasher.ts'
 import type { PrefixKeys } from '../../kvcache/prefix-keys.ts'
+import type { TokenList } from '../../core/token-list.ts'
 import type { Micros } from '../../core/units.ts'
 import type { SequenceView } from '../sequence.ts'
 
@@ -72,7 +73,7 @@ export class ProgramFinder {
       programStartedAt: request.programStartedAt ?? request.arrivedAt,
       words: keys.words.slice(at, at + wordsPerKey),
       rest: tokens.slice(numFull * this.#blockSize, -1),
-      isAnswered: numFull * this.#blockSize > request.promptTokens.length,
+      isAnswered: numFull * this.#blockSize > sequence.numPromptTokens,
     }
     this.#add(indexOf(ending.words, 0), ending)
     return program
@@ -92,7 +93,7 @@ export class ProgramFinder {
 const indexOf = (words: Int32Array, at: number): number => words[at]! >> 1
 
 /** `tokens[start ... end)` begins with `rest` and goes on. */
-function continues(tokens: readonly number[], start: number, end: number, rest: readonly number[]): boolean {
+function continues(tokens: TokenList, start: number, end: number, rest: readonly number[]): boolean {
   if (end - start <= rest.length) return false
-  return rest.every((token, index) => tokens[start + index] === token)
+  return rest.every((token, index) => tokens.at(start + index) === token)
 }
