@@ -1,9 +1,10 @@
 /**
  * What a person who chats notices of a batch: time to the first token and between tokens, alone, beside a batch, and
  * beside the same requests as ordinary traffic; and how many of those requests got an answer meanwhile. The person
- * sends one prompt at a time and thinks for a while behind each answer. One server runs at a time.
+ * sends one prompt at a time and thinks for a while behind each answer. One server runs at a time; seven clients leave one of
+ * eight slots to the person.
  *
- *   npx tsx bench/batch-beside-chat.ts --model FILE [--peer llama-server] [--turns 20] [--clients 7,64]
+ *   npx tsx bench/batch-beside-chat.ts --model FILE [--peer llama-server] [--turns 20] [--clients 7]
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,7 +14,6 @@ import { parseArgs } from 'node:util'
 import { RandomStream } from '../src/core/random.ts'
 import { findBatch, makeBodies, postJson, startBatch, type BatchBody } from './batch-requests.ts'
 import { withServer, type ServerCommand } from './local-server.ts'
-import { table } from './report.ts'
 import { streamCompletion, tokenOf } from './token-stream.ts'
 
 const { values } = parseArgs({
@@ -31,7 +31,7 @@ const { values } = parseArgs({
     suffix: { type: 'string', default: '100' },
     output: { type: 'string', default: '32' },
     /** How many send the batch's requests as traffic. */
-    clients: { type: 'string', default: '7,64' },
+    clients: { type: 'string', default: '7' },
     'kv-cache-tokens': { type: 'string', default: '8960' },
     slots: { type: 'string', default: '8' },
     threads: { type: 'string', default: '1' },
@@ -179,11 +179,9 @@ async function measure(command: ServerCommand, [name, startLoad]: [string, Start
   })
 }
 
-const rows: string[][] = []
+const header = ['', 'TTFT p50, ms', 'p95', 'TBT p50, ms', 'p95', 'longest', 'requests/s meanwhile']
+process.stdout.write(`| ${header.join(' | ')} |\n|---|${'---:|'.repeat(header.length - 1)}\n`)
 for (const [command, loads] of runs) {
-  for (const load of loads) rows.push(await measure(command, load))
+  for (const load of loads) process.stdout.write(`| ${(await measure(command, load)).join(' | ')} |\n`)
 }
-process.stdout.write(
-  `${table(['', 'TTFT p50, ms', 'p95', 'TBT p50, ms', 'p95', 'longest', 'requests/s meanwhile'], rows)}\n`,
-)
 rmSync(dir, { recursive: true, force: true })

@@ -47,6 +47,32 @@ export function choice(options: readonly GrammarNode[]): GrammarNode {
   return options.length === 1 ? options[0]! : { kind: 'choice', options }
 }
 
+/** One of many texts: what they begin with alike is there once, so that few ways are open at a time. */
+export function oneOf(texts: readonly string[]): GrammarNode {
+  const byFirst = new Map<string, Set<string>>()
+  for (const one of texts) {
+    const first = one.codePointAt(0)
+    const key = first === undefined ? '' : String.fromCodePoint(first)
+    byFirst.set(key, (byFirst.get(key) ?? new Set()).add(one))
+  }
+  const options = [...byFirst.values()].map((alike) => {
+    const [first = '', ...others] = alike
+    if (others.length === 0) return text(first)
+    const start = others.reduce(commonStart, first)
+    return sequence(text(start), oneOf([...alike].map((one) => one.slice(start.length))))
+  })
+  return choice(options)
+}
+
+function commonStart(a: string, b: string): string {
+  let start = ''
+  for (const character of a) {
+    if (!b.startsWith(start + character)) break
+    start += character
+  }
+  return start
+}
+
 export function repeat(part: GrammarNode, min: number, max = Infinity): GrammarNode {
   return { kind: 'repeat', part, min, max }
 }

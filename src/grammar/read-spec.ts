@@ -3,7 +3,7 @@ import type { GrammarSpec } from '../core/grammar-spec.ts'
 import { buildAutomaton } from './automaton.ts'
 import { parseGbnf } from './gbnf-parser.ts'
 import { grammarError } from './grammar-error.ts'
-import { choice, marker, repeat, rule, sequence, text, type Grammar, type GrammarNode } from './node.ts'
+import { choice, marker, oneOf, repeat, rule, sequence, type Grammar, type GrammarNode } from './node.ts'
 import { wholeTextRegex } from './regex-parser.ts'
 import { anyObjectSchema, schemaGrammar } from './schema/json-schema.ts'
 import { freeNode } from './free-text.ts'
@@ -32,7 +32,7 @@ function nodeOf(spec: GrammarSpec, rules: Map<string, GrammarNode>, depth: numbe
     case 'regex':
       return wholeTextRegex(spec.pattern)
     case 'choice':
-      return choice(spec.options.map(text))
+      return oneOf(spec.options)
     case 'gbnf':
       return embed(parseGbnf(spec.source), rules)
     case 'marker':

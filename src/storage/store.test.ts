@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Batch } from './batch-store.ts'
+import { SqliteDatabase } from './database.ts'
 import { diskError } from './disk-error.ts'
 import { openStore, openTemporaryStore, type Store } from './store.ts'
 
@@ -66,6 +67,20 @@ describe('a data folder', () => {
     writeFileSync(join(other, 'switchyard.db'), 'long enough to look like a database'.repeat(100))
     await expect(openStore(other)).rejects.toThrow(/switchyard\.db cannot be opened/)
     rmSync(other, { recursive: true })
+  })
+
+  it('of an older version gets what it lacks, and keeps what it has', async () => {
+    const [file, batch] = [await save('one\n'), newBatch('file-1')]
+    await store.close()
+    const db = new SqliteDatabase(join(dir, 'switchyard.db'))
+    db.run('ALTER TABLE files DROP COLUMN expires_at')
+    db.run('ALTER TABLE batches DROP COLUMN output_seconds')
+    db.run('PRAGMA user_version = 1')
+    db.close()
+    store = await openStore(dir, () => now)
+    expect(store.files.find(file, '')).toMatchObject({ bytes: 4, expiresAt: undefined })
+    expect(store.batches.find(batch.id, '')).toMatchObject({ id: batch.id, outputSeconds: undefined })
+    expect(store.files.find(await save('two\n'), '')).toBeDefined()
   })
 
   it('that is temporary is gone when it is closed', async () => {

@@ -42,6 +42,7 @@ function haveDisjointProperty(a: JsonObject, b: JsonObject): boolean {
 /** One must have a property that the other must not have. */
 function lacksRequired(a: JsonObject, b: JsonObject): boolean {
   if (a['type'] !== 'object' || b['type'] !== 'object' || b['additionalProperties'] !== false) return false
+  if (b['patternProperties'] !== undefined) return false
   return Object.keys(propertiesOf(a)).some((key) => requires(a, key) && !Object.hasOwn(propertiesOf(b), key))
 }
 

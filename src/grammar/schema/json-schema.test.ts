@@ -47,6 +47,22 @@ const leaf: fc.Arbitrary<object> = fc.oneof(
   bounds.map(([low]) => ({ type: 'number', maximum: low })),
   fc.array(scalar, { minLength: 1, maxLength: 4 }).map((values) => ({ enum: values })),
   scalar.map((value) => ({ const: value })),
+  fc
+    .tuple(fc.constantFrom(2, 5, 0.5, 0.01, 7), bounds)
+    .map(([multipleOf, [minimum, maximum]]) => ({ type: 'number', multipleOf, minimum, maximum })),
+  fc
+    .record({
+      values: fc.array(scalar, { minLength: 1, maxLength: 5 }),
+      minItems: fc.nat(2),
+      more: fc.nat(3),
+    })
+    .map(({ values, minItems, more }) => ({
+      type: 'array',
+      items: { enum: values },
+      uniqueItems: true,
+      minItems,
+      maxItems: minItems + more,
+    })),
   fc.constant({ type: ['string', 'null'], maxLength: 3 }),
 )
 
@@ -66,6 +82,19 @@ const { schema } = fc.letrec<{ schema: object }>((tie) => ({
         properties: Object.fromEntries(names.map((name, index) => [name, values[index]])),
         required: names.filter((_, index) => required[index]),
         ...(additional === undefined ? {} : { additionalProperties: additional }),
+      })),
+    fc
+      .record({
+        pattern: fc.constantFrom('^x-', '^[a-f]{2}$', 'q'),
+        value: tie('schema'),
+        own: tie('schema'),
+      })
+      .map(({ pattern, value, own }) => ({
+        type: 'object',
+        properties: { wert: own },
+        patternProperties: { [pattern]: value },
+        required: ['wert'],
+        additionalProperties: false,
       })),
     fc
       .record({ items: tie('schema'), minItems: fc.nat(3), more: fc.nat(3) })
@@ -129,6 +158,31 @@ describe('texts of a JSON schema', () => {
     [{ enum: [1, 'a', { b: [2] }] }, '{"b":[2]}', '2'],
     [{ oneOf: [{ type: 'string' }, { type: 'null' }] }, 'null', 'true'],
     [{ type: 'number', multipleOf: 1 }, '12', '1.5'],
+    [{ type: 'integer', multipleOf: 5, minimum: 0, maximum: 100 }, '35', '36'],
+    [{ type: 'number', multipleOf: 0.25, exclusiveMinimum: 0, maximum: 1 }, '0.75', '0'],
+    [{ type: 'array', items: { enum: ['a', 'b', 'c'] }, uniqueItems: true }, '["c", "a"]', '["a","b","a"]'],
+    [
+      {
+        type: 'array',
+        items: { $ref: '#/$defs/e' },
+        uniqueItems: true,
+        minItems: 2,
+        $defs: { e: { enum: [1, 2] } },
+      },
+      '[2,1]',
+      '[1]',
+    ],
+    [{ type: 'array', items: { type: 'boolean' }, uniqueItems: true }, '[false,true]', '[false,false]'],
+    [{ patternProperties: { '^x-': { type: 'integer' } } }, '{"x-a":1,"x-":2}', '{"y":1}'],
+    [
+      {
+        properties: { id: { type: 'integer' } },
+        patternProperties: { '^[a-f]$': { type: 'null' } },
+        required: ['id', 'c'],
+      },
+      '{"id":1,"c":null,"a":null}',
+      '{"id":1,"a":null}',
+    ],
     [
       {
         $ref: '#/$defs/list',
@@ -173,7 +227,12 @@ describe('a schema that cannot be kept to', () => {
       "'uniqueItems' at /properties/a",
     ],
     [{ type: 'number', multipleOf: 0.1 }, "'multipleOf' at the root"],
-    [{ type: 'object', patternProperties: { a: {} } }, "'patternProperties'"],
+    [{ type: 'number', multipleOf: 0.001, minimum: 0, maximum: 100 }, "'multipleOf' at the root"],
+    [{ type: 'object', patternProperties: { a: {}, b: {} } }, "'patternProperties'"],
+    [{ type: 'object', properties: { cab: {} }, patternProperties: { a: {} } }, "'patternProperties'"],
+    [{ patternProperties: { a: {} }, additionalProperties: true }, "'patternProperties'"],
+    [{ allOf: [{ patternProperties: { a: {} } }, { properties: { b: {} } }] }, "'patternProperties'"],
+    [{ type: 'array', uniqueItems: true, items: { type: 'string' } }, "'uniqueItems'"],
     [{ type: 'string', format: 'iri' }, "'format' at the root is not supported with the value 'iri'"],
     [{ type: 'string', pattern: '(?=a)' }, 'look-around'],
     [{ type: 'string', pattern: 'a', maxLength: 3 }, "'maxLength'"],
@@ -188,6 +247,17 @@ describe('a schema that cannot be kept to', () => {
     [7, 'neither an object'],
   ])('%j is refused, naming %s', (given, named) => {
     expect(refusal(given)).toContain(named)
+  })
+
+  test('may list thousands of values', () => {
+    const values = Array.from({ length: 5000 }, (_, n) => `item ${n}`)
+    for (const given of [
+      { enum: values },
+      { type: 'integer', multipleOf: 3, minimum: -9000, maximum: 9000 },
+    ]) {
+      const { text, isComplete } = randomWalk({ kind: 'jsonSchema', schema: given }, 7)
+      expect(isComplete && ajv.compile(given)(JSON.parse(text)), text).toBe(true)
+    }
   })
 
   test('grows without bounds neither by nesting nor by unfolding', () => {

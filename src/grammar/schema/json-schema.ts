@@ -4,18 +4,21 @@
  * is. What it cannot promise it refuses, naming the keyword.
  */
 import { grammarError } from '../grammar-error.ts'
-import { choice, nothing, rule, text, type Grammar, type GrammarNode } from '../node.ts'
+import { choice, nothing, oneOf, rule, text, type Grammar, type GrammarNode } from '../node.ts'
 import { areDisjoint } from './disjoint.ts'
 import { formats } from './formats.ts'
-import { literal, space, stringMatching, stringOfLength } from './json-text.ts'
+import { space, stringMatching, stringOfLength } from './json-text.ts'
 import {
+  asksForNothing,
   assertions,
   checkKeywords,
   isObject,
   keywordError,
+  sameJson,
   type JsonObject,
   type TypeName,
 } from './keywords.ts'
+import { multiplesOf } from './multiples.ts'
 import { integerNode, numberNode } from './numbers.ts'
 import { arrayNode, objectNode, type NodeBuilder } from './containers.ts'
 import {
@@ -71,6 +74,18 @@ class Converter implements NodeBuilder {
     const { $ref: reference } = schema
     if (reference !== undefined && numAssertions(schema) === 1) return this.#reference(reference, path)
     return this.#allOf([schema], path)
+  }
+
+  valuesOf(schema: SubSchema, path: string): readonly unknown[] | undefined {
+    const target = this.#resolved(schema, path)
+    if (!isObject(target)) return undefined
+    checkKeywords(target, path)
+    if (Object.keys(target).some((key) => besideValues(key, target[key]))) return undefined
+    const plain = readPlainSchema(target, path)
+    const isBoolean = plain.types?.size === 1 && plain.types.has('boolean')
+    if (plain.values === undefined) return isBoolean ? [true, false] : undefined
+    const values = valuesOfTypes(plain)
+    return values.filter((value, index) => !values.slice(0, index).some((other) => sameJson(value, other)))
   }
 
   #anyValue(): GrammarNode {
@@ -152,14 +167,17 @@ class Converter implements NodeBuilder {
     return { plain, unions }
   }
 
+  /** What it refers to, if it does. */
+  #resolved(schema: SubSchema, path: string): SubSchema {
+    let target = schema
+    for (let steps = 0; isObject(target) && target['$ref'] !== undefined && steps < maxDepth; steps += 1) {
+      target = this.#resolve(target['$ref'], path)
+    }
+    return target
+  }
+
   #checkDisjoint(options: readonly SubSchema[], path: string): void {
-    const resolved = options.map((option) => {
-      let schema = option
-      for (let steps = 0; isObject(schema) && schema['$ref'] !== undefined && steps < maxDepth; steps += 1) {
-        schema = this.#resolve(schema['$ref'], path)
-      }
-      return schema
-    })
+    const resolved = options.map((option) => this.#resolved(option, path))
     for (const [index, one] of resolved.entries()) {
       for (const [offset, other] of resolved.slice(index + 1).entries()) {
         if (areDisjoint(one, other)) continue
@@ -171,11 +189,14 @@ class Converter implements NodeBuilder {
 
   #plain(schemas: readonly JsonObject[], path: string): GrammarNode {
     const read = schemas.map((schema) => readPlainSchema(schema, path))
+    if (read.length > 1 && read.some(({ patternProperties }) => patternProperties.size > 0)) {
+      throw keywordError('patternProperties', path, 'is not supported beside other schemas of the same value')
+    }
     const schema = read.reduce(conjunction, readPlainSchema({}, path))
     if (schema.values === undefined) return this.#ofTypes(schema.types ?? typesMeant(schema), schema, path)
-    const other = schemas.flatMap((one) => Object.keys(one)).find((key) => besideValues(key))
+    const other = schemas.flatMap((one) => Object.keys(one).filter((key) => besideValues(key, one[key])))[0]
     if (other !== undefined) throw keywordError(other, path, "is not supported beside 'enum' and 'const'")
-    return choice(valuesOfTypes(schema).map(literal))
+    return oneOf(valuesOfTypes(schema).map((value) => JSON.stringify(value)))
   }
 
   #ofTypes(types: Iterable<TypeName>, schema: PlainSchema, path: string): GrammarNode {
@@ -205,6 +226,8 @@ class Converter implements NodeBuilder {
   }
 
   #number(type: 'number' | 'integer', schema: PlainSchema, path: string): GrammarNode {
+    if (schema.divisors.length > 0)
+      return oneOf(multiplesOf(schema, type, path).map((value) => JSON.stringify(value)))
     const bounds = {
       min: schema.minimum,
       max: schema.maximum,
@@ -259,13 +282,15 @@ const numberFormats = new Set(['int32', 'int64', 'float', 'double'])
 function typesMeant(schema: PlainSchema): readonly TypeName[] {
   const { listsProperties, required, additional, items, prefixItems } = schema
   const meant: TypeName[] = []
-  if (listsProperties || required.size > 0 || additional !== undefined) meant.push('object')
-  if (items !== undefined || prefixItems.length > 0 || schema.minItems > 0 || schema.maxItems < Infinity) {
-    meant.push('array')
-  }
+  const hasPattern = schema.patternProperties.size > 0
+  if (listsProperties || hasPattern || required.size > 0 || additional !== undefined) meant.push('object')
+  const hasCount = schema.minItems > 0 || schema.maxItems < Infinity || schema.areItemsUnique
+  if (items !== undefined || prefixItems.length > 0 || hasCount) meant.push('array')
   const hasText = schema.patterns.length > 0 || schema.formats.length > 0
   if (hasText || schema.minLength > 0 || schema.maxLength < Infinity) meant.push('string')
-  if (schema.minimum > -Infinity || schema.maximum < Infinity) meant.push('number')
+  if (schema.minimum > -Infinity || schema.maximum < Infinity || schema.divisors.length > 0) {
+    meant.push('number')
+  }
   return meant.length > 0 ? meant : allTypes
 }
 
@@ -275,11 +300,11 @@ function numAssertions(schema: JsonObject): number {
 
 function hasAssertions(schema: JsonObject, path: string): boolean {
   checkKeywords(schema, path)
-  return numAssertions(schema) > 0 || schema['multipleOf'] !== undefined
+  return numAssertions(schema) > 0
 }
 
-function besideValues(key: string): boolean {
-  return assertions.has(key) && !['enum', 'const', 'type'].includes(key)
+function besideValues(key: string, value: unknown): boolean {
+  return assertions.has(key) && !['enum', 'const', 'type'].includes(key) && !asksForNothing(key, value)
 }
 
 function listOf(value: unknown, keyword: string, path: string): readonly unknown[] {

@@ -11,15 +11,16 @@ export const assertions = new Set([
   ...['type', 'enum', 'const', 'allOf', 'anyOf', 'oneOf', '$ref'],
   ...['properties', 'required', 'additionalProperties', 'items', 'prefixItems', 'minItems', 'maxItems'],
   ...['minLength', 'maxLength', 'pattern', 'format'],
-  ...['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum'],
+  ...['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'],
+  ...['patternProperties', 'uniqueItems'],
 ])
 
 /** Keywords that say something about values which a grammar of this kind cannot promise. */
 const refused = new Set([
   ...['not', 'if', 'then', 'else', 'dependentRequired', 'dependentSchemas', 'dependencies'],
-  ...['propertyNames', 'patternProperties', 'minProperties', 'maxProperties', 'unevaluatedProperties'],
-  ...['contains', 'minContains', 'maxContains', 'unevaluatedItems', 'additionalItems', 'uniqueItems'],
-  ...['multipleOf', '$dynamicRef', '$recursiveRef'],
+  ...['propertyNames', 'minProperties', 'maxProperties', 'unevaluatedProperties'],
+  ...['contains', 'minContains', 'maxContains', 'unevaluatedItems', 'additionalItems'],
+  ...['$dynamicRef', '$recursiveRef'],
 ])
 
 /** With these values they ask for nothing. */
@@ -45,8 +46,13 @@ export function keywordError(keyword: string, path: string, why = 'is not suppor
 /** @throws {ServingError} INVALID_REQUEST naming a keyword that cannot be kept to. */
 export function checkKeywords(schema: JsonObject, path: string): void {
   for (const [keyword, value] of Object.entries(schema)) {
-    if (refused.has(keyword) && isIdle[keyword]?.(value) !== true) throw keywordError(keyword, path)
+    if (refused.has(keyword) && !asksForNothing(keyword, value)) throw keywordError(keyword, path)
   }
+}
+
+/** A keyword with a value that leaves everything open. */
+export function asksForNothing(keyword: string, value: unknown): boolean {
+  return isIdle[keyword]?.(value) === true
 }
 
 /** `multipleOf: 1` makes integers of numbers. */

@@ -23,6 +23,8 @@ export interface PlainSchema {
   readonly properties: ReadonlyMap<string, SubSchema>
   /** It has a list of properties, if an empty one. */
   readonly listsProperties: boolean
+  /** By regular expression. */
+  readonly patternProperties: ReadonlyMap<string, SubSchema>
   readonly required: ReadonlySet<string>
   /** Undefined: not said. */
   readonly additional: SubSchema | undefined
@@ -30,6 +32,8 @@ export interface PlainSchema {
   readonly items: SubSchema | undefined
   readonly minItems: number
   readonly maxItems: number
+  /** No two are alike. */
+  readonly areItemsUnique: boolean
   readonly minLength: number
   readonly maxLength: number
   readonly patterns: readonly string[]
@@ -38,6 +42,8 @@ export interface PlainSchema {
   readonly maximum: number
   readonly excludesMinimum: boolean
   readonly excludesMaximum: boolean
+  /** A number is a multiple of each; all above 0. */
+  readonly divisors: readonly number[]
 }
 
 /** @throws {ServingError} INVALID_REQUEST naming a keyword whose value is not what it must be. */
@@ -52,12 +58,14 @@ export function readPlainSchema(schema: JsonObject, path: string): PlainSchema {
     values: reader.values(),
     properties: new Map(Object.entries(reader.object('properties'))),
     listsProperties: schema['properties'] !== undefined,
+    patternProperties: new Map(Object.entries(reader.object('patternProperties'))),
     required: new Set(reader.strings('required')),
     additional: schema['additionalProperties'],
     prefixItems: reader.list('prefixItems'),
     items: reader.items(),
     minItems: reader.count('minItems', 0),
     maxItems: reader.count('maxItems', Infinity),
+    areItemsUnique: reader.flag('uniqueItems'),
     minLength: reader.count('minLength', 0),
     maxLength: reader.count('maxLength', Infinity),
     patterns: reader.text('pattern'),
@@ -66,6 +74,7 @@ export function readPlainSchema(schema: JsonObject, path: string): PlainSchema {
     maximum: Math.min(maximum, below),
     excludesMinimum: above >= minimum && above !== -Infinity,
     excludesMaximum: below <= maximum && below !== Infinity,
+    divisors: reader.divisors(),
   }
 }
 
@@ -78,10 +87,12 @@ export function conjunction(a: PlainSchema, b: PlainSchema): PlainSchema {
     values: commonValues(a.values, b.values),
     ...commonProperties(a, b),
     listsProperties: a.listsProperties || b.listsProperties,
+    patternProperties: new Map([...a.patternProperties, ...b.patternProperties]),
     required: new Set([...a.required, ...b.required]),
     ...commonItems(a, b),
     minItems: Math.max(a.minItems, b.minItems),
     maxItems: Math.min(a.maxItems, b.maxItems),
+    areItemsUnique: a.areItemsUnique || b.areItemsUnique,
     minLength: Math.max(a.minLength, b.minLength),
     maxLength: Math.min(a.maxLength, b.maxLength),
     patterns: [...new Set([...a.patterns, ...b.patterns])],
@@ -90,6 +101,7 @@ export function conjunction(a: PlainSchema, b: PlainSchema): PlainSchema {
     maximum,
     excludesMinimum: [a, b].some((one) => one.minimum === minimum && one.excludesMinimum),
     excludesMaximum: [a, b].some((one) => one.maximum === maximum && one.excludesMaximum),
+    divisors: [...new Set([...a.divisors, ...b.divisors])],
   }
 }
 
@@ -176,6 +188,19 @@ class Reader {
     const value = this.number(keyword, otherwise)
     if (value < 0 || (value !== Infinity && !Number.isInteger(value)))
       throw this.#wrong(keyword, 'a whole number')
+    return value
+  }
+
+  /** Without 1, which makes integers of numbers (see `types`). */
+  divisors(): readonly number[] {
+    const divisor = this.number('multipleOf', 1)
+    if (divisor <= 0) throw this.#wrong('multipleOf', 'above 0')
+    return divisor === 1 ? [] : [divisor]
+  }
+
+  flag(keyword: string): boolean {
+    const value = this.#schema[keyword] ?? false
+    if (typeof value !== 'boolean') throw this.#wrong(keyword, 'true or false')
     return value
   }
 
