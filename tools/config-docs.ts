@@ -17,8 +17,9 @@ port: 8000
 max-tbt-ms: 40
 \`\`\`
 
-An unknown flag or key is an error, and so is a \`SWITCHYARD_\` variable that is nearly one of these. Paths are relative to the working directory. \`switchyard serve --print-config\`
-shows every value and where it was set.
+A switch takes no value: \`--batch-invariant\` turns it on, \`--no-batch-invariant\` off; elsewhere it is \`true\` or \`false\`.
+An unknown flag or key is an error, and so is a \`SWITCHYARD_\` variable that is nearly one of these. Paths are relative to
+the working directory. \`switchyard serve --print-config\` shows every value and where it was set.
 
 Two more variables are read, by all commands: \`SWITCHYARD_GGML_DIR\`, a folder with ggml and llama libraries to use
 instead of the packaged ones, and \`SWITCHYARD_HOME\`, where \`switchyard setup\` installs (default: \`~/.switchyard\`).

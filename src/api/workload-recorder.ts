@@ -6,7 +6,7 @@
 import { createHash, randomBytes, type Hash } from 'node:crypto'
 import { once } from 'node:events'
 import { createWriteStream, type WriteStream } from 'node:fs'
-import { ServingError } from '../core/errors.ts'
+import { reasonOf, ServingError } from '../core/errors.ts'
 import { micros, type Micros } from '../core/units.ts'
 import type { GenerationRequest } from '../core/request.ts'
 import { mooncakeLine, type MooncakeRow } from '../workload/mooncake-writer.ts'
@@ -163,7 +163,7 @@ export async function openRecordingFile(path: string, startedAt: Micros): Promis
     const isThere = cause instanceof Error && 'code' in cause && cause.code === 'EEXIST'
     const reason = isThere
       ? 'is there already; recordings overwrite nothing'
-      : `cannot be written (${String(cause)})`
+      : `cannot be written (${reasonOf(cause)})`
     throw new ServingError('INVALID_CONFIG', `--record: ${path} ${reason}.`, { cause })
   }
   return recordTo(file, path, startedAt)

@@ -18,7 +18,11 @@ describe('a workload by name', () => {
   })
 
   it('that is neither is refused', async () => {
-    await expect(loadWorkload('unheard-of')).rejects.toThrow('unheard-of cannot be opened')
+    await expect(loadWorkload('unheard-of')).rejects.toThrow(
+      'There is no file unheard-of, and no generator "unheard-of"; generators are poisson,',
+    )
+    await expect(loadWorkload('posson:rate=1')).rejects.toThrow('no generator "posson"')
+    await expect(loadWorkload('./unheard-of')).rejects.toThrow('./unheard-of cannot be opened (ENOENT)')
     await expect(loadWorkload('poisson:speed=1')).rejects.toThrow('There is no parameter "speed"')
   })
 })

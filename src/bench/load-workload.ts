@@ -1,3 +1,4 @@
+import { reasonOf, ServingError } from '../core/errors.ts'
 import { generateWorkload, generatorNames, parseGeneratorCall } from '../workload/generators/index.ts'
 import { sliceWorkload } from '../workload/transforms/index.ts'
 import { readTrace, type TraceOptions, type TraceReading } from './trace-files.ts'
@@ -12,7 +13,7 @@ export const workloadSources = `a trace file, or a generator: ${generatorNames.j
  */
 export async function loadWorkload(source: string, options: TraceOptions = {}): Promise<TraceReading> {
   const call = parseGeneratorCall(source)
-  if (call === undefined) return readTrace(source, options)
+  if (call === undefined) return readTrace(source, options).catch((error) => explain(error, source))
   const workload = generateWorkload(call.name, call.given, options.seed ?? 0)
   const { slice } = options
   return {
@@ -20,4 +21,13 @@ export async function loadWorkload(source: string, options: TraceOptions = {}): 
     numFaults: 0,
     faults: [],
   }
+}
+
+/** What is no file may have been meant for a generator. */
+function explain(error: unknown, source: string): never {
+  const isNoFile = error instanceof ServingError && reasonOf(error.cause) === 'ENOENT'
+  if (!isNoFile || !/^[\w-]+(:.*)?$/.test(source)) throw error
+  const [name = ''] = source.split(':')
+  const message = `There is no file ${source}, and no generator "${name}"; generators are ${generatorNames.join(', ')}.`
+  throw new ServingError('INVALID_WORKLOAD', message, { cause: error })
 }

@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import { StringDecoder } from 'node:string_decoder'
 import { createGunzip } from 'node:zlib'
 
-import { ServingError } from '../core/errors.ts'
+import { reasonOf, ServingError } from '../core/errors.ts'
 import { createFramer } from '../workload/readers/framing.ts'
 import {
   guessFormat,
@@ -97,7 +97,7 @@ async function headOf(path: string): Promise<string> {
   } catch (cause) {
     if (cause instanceof ServingError) throw cause
     if (head !== '') return head
-    throw new ServingError('INVALID_WORKLOAD', `${path} cannot be read (${messageOf(cause)}).`, { cause })
+    throw new ServingError('INVALID_WORKLOAD', `${path} cannot be read (${reasonOf(cause)}).`, { cause })
   }
   return head
 }
@@ -134,7 +134,7 @@ async function eachRecord(
     take(framer.end())
   } catch (error) {
     if (error instanceof ServingError) throw error
-    to.collector.addFault(line + 1, `the file cannot be read further (${messageOf(error)})`)
+    to.collector.addFault(line + 1, `the file cannot be read further (${reasonOf(error)})`)
   }
 }
 
@@ -158,7 +158,7 @@ async function* textOf(path: string, highWaterMark = 1024 * 1024): AsyncGenerato
 }
 
 function cannotOpen(path: string, cause: unknown): ServingError {
-  return new ServingError('INVALID_WORKLOAD', `${path} cannot be opened (${messageOf(cause)}).`, { cause })
+  return new ServingError('INVALID_WORKLOAD', `${path} cannot be opened (${reasonOf(cause)}).`, { cause })
 }
 
 function nothingLeft(
@@ -175,8 +175,4 @@ function nothingLeft(
     'INVALID_WORKLOAD',
     `${path} read as ${format} has no request that can be used: ${reason}.`,
   )
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

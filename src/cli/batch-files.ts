@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs'
 import { open, rename } from 'node:fs/promises'
 import { readLines } from '../batches/line-reader.ts'
 import { batchEndpoints } from '../api/schemas/batches.ts'
-import { ServingError } from '../core/errors.ts'
+import { reasonOf, ServingError } from '../core/errors.ts'
 import type { Batch } from '../storage/batch-store.ts'
 import type { StoredFile } from '../storage/file-store.ts'
 import type { Store } from '../storage/store.ts'
@@ -23,14 +23,12 @@ export async function endpointOf(path: string): Promise<string> {
     }
   } catch (cause) {
     if (cause instanceof ServingError) throw cause
-    const reason = cause instanceof SyntaxError ? 'its first line is not JSON' : systemReason(cause)
+    const reason =
+      cause instanceof SyntaxError ? 'its first line is not JSON' : `cannot be read (${reasonOf(cause)})`
     throw new ServingError('INVALID_REQUEST', `${path}: ${reason}.`, { cause })
   }
   throw new ServingError('INVALID_REQUEST', `${path} has no lines.`)
 }
-
-const systemReason = (error: unknown): string =>
-  `cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})`
 
 /** SHA-256 of a file. */
 export async function digestOf(path: string): Promise<string> {

@@ -1,5 +1,4 @@
 /** `switchyard bench`: a workload on one or several servers, and what its users would have seen. */
-import { writeFile } from 'node:fs/promises'
 import type { BenchReport } from '../bench/bench-report.ts'
 import { renderReport } from '../bench/html/render-report.ts'
 import { prepareWorkload } from '../bench/prepare-workload.ts'
@@ -17,6 +16,7 @@ import { liveView } from './bench-progress.ts'
 import { benchSettings, type BenchSettings } from './bench-settings.ts'
 import { commandText } from './command-text.ts'
 import type { Command } from './command.ts'
+import { checkOutputs, writeOutput } from './output-file.ts'
 import { packageVersion } from './package-info.ts'
 
 /** Settings about servers, about being a client of theirs, and about reports. */
@@ -65,6 +65,7 @@ async function run(line: CommandLine): Promise<number> {
     process.stdout.write(`${JSON.stringify(workloadShape(workload, { seed: values.seed, loop }), null, 2)}\n`)
     return 0
   }
+  await checkOutputs([values.json, values.html])
   const abort = new AbortController()
   process.once('SIGINT', () => abort.abort())
   const report = await measure(values, { workload, loop, signal: abort.signal })
@@ -195,15 +196,9 @@ async function conclude(values: BenchSettings, report: BenchReport): Promise<num
   }
   const json = `${JSON.stringify(report)}\n`
   process.stdout.write(values.json === '-' ? json : textReport(report))
-  if (values.json !== undefined && values.json !== '-') await write(values.json, json)
-  if (values.html !== undefined) await write(values.html, renderReport(report))
+  if (values.json !== undefined && values.json !== '-') await writeOutput(values.json, json)
+  if (values.html !== undefined) await writeOutput(values.html, renderReport(report))
   if (report.isInterrupted) return interrupted
   const isWhole = report.targets.every(({ figures }) => figures.numFailed === 0 && figures.numMeasured > 0)
   return isWhole ? 0 : 1
-}
-
-export async function write(path: string, content: string): Promise<void> {
-  await writeFile(path, content).catch((cause: unknown) => {
-    throw new ServingError('INTERNAL', `${path}: cannot be written (${String(cause)}).`, { cause })
-  })
 }

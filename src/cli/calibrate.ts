@@ -1,5 +1,5 @@
 /** `switchyard calibrate`: measures how long steps take here, for `switchyard simulate`. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { openTarget, parseTarget } from '../bench/targets/target.ts'
@@ -16,6 +16,7 @@ import type { PlanLogHeader, PlanLogLine } from '../simulator/replay/plan-log.ts
 import { runCalibrationLoad, type AloneRecords } from './calibration-load.ts'
 import type { Command } from './command.ts'
 import type { LatencyFile } from './latency-file.ts'
+import { checkOutputs, writeOutput } from './output-file.ts'
 import { packageVersion } from './package-info.ts'
 import { readPlanLog } from './plan-log-file.ts'
 import { flagsWithModel, loadModel } from './serve.ts'
@@ -58,15 +59,14 @@ export const calibrate: Command = {
 
 async function run(line: CommandLine): Promise<number> {
   const { values } = resolveSettings(options, { flags: flagsWithModel(line), env: process.env })
+  await checkOutputs([values.out])
   const folder = await mkdtemp(join(tmpdir(), 'switchyard-calibrate-'))
   try {
     const log = join(folder, 'plans.jsonl')
     const { alone, info } = await load(values, log)
     const measurements = await readMeasurements(log)
     const file = describe(values, info, { measurements, alone })
-    await writeFile(values.out, `${JSON.stringify(file, null, 2)}\n`).catch((cause: unknown) => {
-      throw new ServingError('INTERNAL', `${values.out}: cannot be written (${String(cause)}).`, { cause })
-    })
+    await writeOutput(values.out, `${JSON.stringify(file, null, 2)}\n`)
     process.stdout.write(summary(values.out, file))
     return 0
   } finally {

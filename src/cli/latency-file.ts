@@ -1,7 +1,7 @@
 /** What `switchyard calibrate` writes and `simulate` reads: how long steps take on one machine with one model. */
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
-import { ServingError } from '../core/errors.ts'
+import { reasonOf, ServingError } from '../core/errors.ts'
 import { numPlainTerms } from '../simulator/latency/measured.ts'
 
 const count = z.number().int().min(0)
@@ -57,7 +57,7 @@ export function readLatencyFile(path: string): LatencyFile {
   try {
     content = JSON.parse(readFileSync(path, 'utf8'))
   } catch (error) {
-    return refuse(error instanceof Error ? error.message : String(error))
+    return refuse(error instanceof SyntaxError ? 'is no JSON' : `cannot be read (${reasonOf(error)})`)
   }
   const parsed = schema.safeParse(content)
   if (parsed.success) return parsed.data

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { ServingError } from '../core/errors.ts'
+import { reasonOf, ServingError } from '../core/errors.ts'
 import type { PlanLogHeader, PlanLogLine } from '../simulator/replay/plan-log.ts'
 
 /**
@@ -15,7 +15,7 @@ export async function* readPlanLog(path: string): AsyncGenerator<PlanLogHeader |
     input.once('error', reject)
   })
   await opened.catch((cause: unknown) => {
-    throw new ServingError('INVALID_CONFIG', `cannot be read (${String(cause)})`, { cause })
+    throw new ServingError('INVALID_CONFIG', `cannot be read (${reasonOf(cause)})`, { cause })
   })
   let number = 0
   for await (const text of createInterface({ input, crlfDelay: Infinity })) {

@@ -8,7 +8,7 @@ import { findVocabulary } from '../bench/vocabulary.ts'
 import type { CommandLine } from '../config/command-line.ts'
 import { resolveSettings } from '../config/resolve.ts'
 import type { Config } from '../config/schema.ts'
-import { ServingError } from '../core/errors.ts'
+import { reasonOf, ServingError } from '../core/errors.ts'
 import { measureLimits } from '../profile/machine-limits.ts'
 import { readTrace } from '../profile/read-trace.ts'
 import { summarise } from '../profile/summary.ts'
@@ -111,7 +111,7 @@ async function loadsOf(values: ProfileSettings): Promise<Load[]> {
 
 async function sumUp(path: string, { device, threads }: ProfileSettings): Promise<number> {
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new ServingError('INVALID_CONFIG', `${path}: cannot be read (${String(cause)}).`, { cause })
+    throw new ServingError('INVALID_CONFIG', `${path}: cannot be read (${reasonOf(cause)}).`, { cause })
   })
   const trace = readTrace(text, path)
   const { modelPath, numThreads, kvBytesPerToken } = trace.header

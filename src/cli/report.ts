@@ -1,5 +1,5 @@
 /** `switchyard report`: draws the page of one or several bench reports, side by side. */
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 
 import { renderReports } from '../bench/html/render-report.ts'
@@ -7,8 +7,9 @@ import { parseBenchReport } from '../bench/parse-bench-report.ts'
 import type { CommandLine } from '../config/command-line.ts'
 import { resolveSettings } from '../config/resolve.ts'
 import { optionalSetting, text, type SettingTable } from '../config/setting.ts'
-import { ServingError } from '../core/errors.ts'
+import { reasonOf, ServingError } from '../core/errors.ts'
 import type { Command } from './command.ts'
+import { writeOutput } from './output-file.ts'
 
 const options = {
   html: optionalSetting(text, {
@@ -46,9 +47,7 @@ async function run(line: CommandLine): Promise<number> {
     return 0
   }
   const out = html ?? `${paths[0].replace(/\.json$/i, '')}.html`
-  await writeFile(out, page).catch((cause: unknown) => {
-    throw new ServingError('INTERNAL', `${out}: cannot be written (${String(cause)}).`, { cause })
-  })
+  await writeOutput(out, page)
   process.stdout.write(`Wrote ${out}\n`)
   return 0
 }
@@ -61,6 +60,6 @@ function shortNames(paths: readonly string[]): readonly string[] {
 
 async function read(path: string): Promise<string> {
   return readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new ServingError('INVALID_CONFIG', `${path}: cannot be read (${String(cause)}).`, { cause })
+    throw new ServingError('INVALID_CONFIG', `${path}: cannot be read (${reasonOf(cause)}).`, { cause })
   })
 }

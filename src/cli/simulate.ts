@@ -8,10 +8,11 @@ import { ServingError } from '../core/errors.ts'
 import { deviceNames } from '../simulator/latency/devices.ts'
 import { modelNames } from '../simulator/latency/models.ts'
 import type { SimulationResult } from '../simulator/simulate.ts'
-import { goalsOf, loopOf, workloadOptions, write } from './bench.ts'
+import { goalsOf, loopOf, workloadOptions } from './bench.ts'
 import { commandText } from './command-text.ts'
 import type { Command } from './command.ts'
 import { openLatency } from './latency-source.ts'
+import { checkOutputs, writeOutput } from './output-file.ts'
 import { simulatedReport } from './simulated-report.ts'
 import { simulateWorkload } from './simulated-run.ts'
 import { mostRows, RunningSummary, summarizeRecords } from './simulated-summary.ts'
@@ -38,6 +39,7 @@ async function run(line: CommandLine): Promise<number> {
   }
   const values = resolveSettings(simulateSettings, line).values
   const source = openLatency(values.latency)
+  await checkOutputs([values.json, values.html])
   const { workload, remarks } = await prepareWorkload(workloadOptions(values))
   for (const remark of remarks) process.stderr.write(`${remark}\n`)
   const startedAt = performance.now()
@@ -63,8 +65,8 @@ async function run(line: CommandLine): Promise<number> {
   process.stderr.write(
     `Simulated ${(result.endedAt / 1e6).toFixed(1)} s of ${summary.numRequests} requests in ${wallSeconds.toFixed(1)} s.\n`,
   )
-  if (values.json !== undefined && values.json !== '-') await write(values.json, json)
-  if (values.html !== undefined) await write(values.html, renderReport(report))
+  if (values.json !== undefined && values.json !== '-') await writeOutput(values.json, json)
+  if (values.html !== undefined) await writeOutput(values.html, renderReport(report))
   return summary.hasFailures ? 1 : 0
 }
 

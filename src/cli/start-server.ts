@@ -7,7 +7,7 @@ import { createServer, type ApiServer } from '../api/server.ts'
 import { readApiKeys } from '../config/api-keys.ts'
 import { openRecordingFile, type RecordingFile } from '../api/workload-recorder.ts'
 import type { Config } from '../config/schema.ts'
-import { ServingError } from '../core/errors.ts'
+import { reasonOf, ServingError } from '../core/errors.ts'
 import type { ModelCard } from '../core/model-card.ts'
 import { sharedKey, type ApiKey } from '../core/tenant.ts'
 import { createEngine, type EngineOptions } from '../engine/create-engine.ts'
@@ -49,6 +49,7 @@ export interface StartOptions {
  */
 export async function startServer(config: Config, options: StartOptions = {}): Promise<RunningServer> {
   const card = requireModel(config.model)
+  refuseContradictions(config)
   const recording = await openRecording(config)
   const engineSettings = engineOptions(config)
   const engine = createEngine(options.vary?.(engineSettings) ?? engineSettings)
@@ -62,6 +63,12 @@ export async function startServer(config: Config, options: StartOptions = {}): P
     await recording?.close()
     throw error
   }
+}
+
+function refuseContradictions({ prefixCache, kvHost, kvDisk }: Config): void {
+  if (prefixCache || kvHost + kvDisk === 0) return
+  const option = kvDisk > 0 ? '--kv-disk' : '--kv-host'
+  throw new ServingError('INVALID_CONFIG', `${option} needs the prefix cache: leave out --no-prefix-cache.`)
 }
 
 async function openRecording({ record }: Config): Promise<RecordingFile | undefined> {
@@ -203,7 +210,7 @@ async function bind(server: ApiServer, { host, port }: Config): Promise<void> {
 }
 
 function listenFailure(cause: unknown, host: string, port: number): string {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
+  const code = reasonOf(cause)
   if (code === 'EADDRINUSE') return `Port ${port} on ${host} is in use; choose another with --port.`
   if (code === 'EACCES') return `Port ${port} on ${host} is not allowed; choose one above 1023 with --port.`
   return `Cannot listen on ${host} port ${port} (${code}).`

@@ -42,7 +42,11 @@ test('finds the same settings each time, and writes them so that serve reads the
 })
 
 test('says so where nothing is to be changed', async () => {
-  expect(await runTune('--least-gain', '100')).toContain('nothing to change')
+  const out = join(folder, 'unchanged.yaml')
+  const said = await runTune('--least-gain', '100', '--out', out)
+  expect(said).toContain('nothing to change')
+  expect(said).toContain(await readFile(out, 'utf8'))
+  expect(readConfigFile(out, settings)).toEqual(new Map())
 })
 
 test('asks for the goals that goodput is counted by, and for the model to verify with', async () => {

@@ -15,9 +15,10 @@ import {
 } from '../simulator/tuning/search.ts'
 import { sliceWorkload } from '../workload/transforms/slice.ts'
 import type { Workload } from '../workload/workload.ts'
-import { goalsOf, workloadOptions, write } from './bench.ts'
+import { goalsOf, workloadOptions } from './bench.ts'
 import type { Command } from './command.ts'
 import { openLatency, type LatencySource } from './latency-source.ts'
+import { checkOutputs, writeOutput } from './output-file.ts'
 import { simulateSettings } from './simulate-settings.ts'
 import { simulateWorkload } from './simulated-run.ts'
 import { scoreOf, tuneGoals, type TuneGoal } from './tune-goal.ts'
@@ -53,6 +54,7 @@ async function run(line: CommandLine): Promise<number> {
   const { values } = resolveSettings(tuneSettings, line)
   refuseWhatCannotBe(values)
   const tuning: Tuning = { line, values, goal: tuneGoals[values.goal], source: openLatency(values.latency) }
+  await checkOutputs([values.out])
   const { workload, remarks } = await prepareWorkload(workloadOptions(values))
   for (const remark of remarks) process.stderr.write(`${remark}\n`)
   const { seen, heldOut } = split(workload, values.heldOut)
@@ -62,8 +64,9 @@ async function run(line: CommandLine): Promise<number> {
   const config = stringify(
     Object.fromEntries(Object.entries(judged.chosen).map(([name, value]) => [name, plain(value)])),
   )
-  process.stdout.write(`\n${judged.isBetter ? config : '# The settings as they are: nothing to change.\n'}`)
-  if (values.out !== undefined) await write(values.out, judged.isBetter ? config : '')
+  const found = judged.isBetter ? config : '# The settings as they are: nothing to change.\n'
+  process.stdout.write(`\n${found}`)
+  if (values.out !== undefined) await writeOutput(values.out, found)
   if (values.verify !== undefined) await verify(tuning, { result, judged, heldOut })
   return 0
 }

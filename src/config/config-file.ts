@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { parse } from 'yaml'
 
-import { ServingError } from '../core/errors.ts'
+import { reasonOf, ServingError } from '../core/errors.ts'
 import type { SettingTable } from './setting.ts'
 import { didYouMean } from './suggest.ts'
 
@@ -34,7 +34,8 @@ export function parseYaml(path: string): unknown {
     return parse(content)
   } catch (cause) {
     const [firstLine] = String(cause instanceof Error ? cause.message : cause).split('\n')
-    throw new ServingError('INVALID_CONFIG', `${path}: not valid YAML: ${firstLine}`, { cause })
+    const what = firstLine?.replace(/:$/, '')
+    throw new ServingError('INVALID_CONFIG', `${path}: not valid YAML: ${what}.`, { cause })
   }
 }
 
@@ -42,7 +43,6 @@ function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error'
-    throw new ServingError('INVALID_CONFIG', `${path}: cannot be read (${code}).`, { cause })
+    throw new ServingError('INVALID_CONFIG', `${path}: cannot be read (${reasonOf(cause)}).`, { cause })
   }
 }

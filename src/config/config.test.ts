@@ -117,6 +117,7 @@ describe('the settings of a server', () => {
     expect(load2('config: x')).toThrow(/unknown key "config"/)
     expect(load2('- 1')).toThrow(/expected a map of settings/)
     expect(load2('a: b: c')).toThrow(/not valid YAML/)
+    expect(load2('port: [1')).toThrow(/not valid YAML: .* at line 1, column \d+\.$/)
     expect(load2('port:')).toThrow(/port: expected an integer/)
     expect(() => load(['--config', join(folder, 'none.yaml')])).toThrow(
       /none\.yaml: cannot be read \(ENOENT\)/,
@@ -152,9 +153,11 @@ describe('the settings of a server', () => {
 
   it('are all in the help, which stays within its width', () => {
     const help = optionsHelp(table, 80)
-    for (const key of Object.keys(table)) expect(help).toContain(`--${key}`)
+    for (const key of Object.keys(table)) expect(help.replace('[no-]', '')).toContain(`--${key}`)
     expect(Math.max(...help.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
     expect(help).toContain('-t, --threads N')
     expect(help).toContain('[one per core]')
+    expect(help).toContain('--[no-]prefix-cache')
+    expect(help).toMatch(/ --batch-invariant /)
   })
 })

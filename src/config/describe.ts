@@ -67,16 +67,15 @@ function partText(part: unknown): string {
   return typeof part === 'object' && part !== null && 'name' in part ? String(part.name) : String(part)
 }
 
-function flagText(key: string, { kind, short }: Setting<unknown>): string {
+function flagText(key: string, { kind, short, default: value }: Setting<unknown>): string {
   const dash = short === undefined ? '    ' : `-${short}, `
-  return `${dash}--${key}${kind.placeholder === undefined ? '' : ` ${kind.placeholder}`}`
+  if (kind.placeholder !== undefined) return `${dash}--${key} ${kind.placeholder}`
+  return `${dash}--${value === true ? '[no-]' : ''}${key}`
 }
 
 function aboutText(known: Setting<unknown>): string {
   const fallback = defaultText(known)
-  return fallback === '' || known.kind.placeholder === undefined
-    ? known.about
-    : `${known.about} [${fallback}]`
+  return fallback === '' || fallback === 'off' ? known.about : `${known.about} [${fallback}]`
 }
 
 function defaultText({ default: value, defaultText: words, kind }: Setting<unknown>): string {

@@ -55,6 +55,12 @@ export class ServingError extends Error {
   }
 }
 
+/** Why something failed, for a message: the code of a failed system call (`ENOENT`), of anything else what it says. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return 'syscall' in error && 'code' in error ? String(error.code) : error.message
+}
+
 /** A broken promise inside the program. Never caught except at the very top. */
 export class InvariantError extends Error {
   override readonly name = 'InvariantError'

@@ -1,7 +1,7 @@
 /** Bytes of a model file, read in ranges. The GGUF reader allocates bytes here and nowhere else. */
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
 
-import { invariant, ServingError } from '../core/errors.ts'
+import { invariant, reasonOf, ServingError } from '../core/errors.ts'
 
 export interface ByteSource {
   /** What errors call it. */
@@ -37,8 +37,8 @@ function openRegularFile(path: string): number {
   try {
     if (statSync(path).isFile()) return openSync(path, 'r')
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error'
-    throw new ServingError('INVALID_MODEL', `${oneLine(path)}: cannot be opened (${code})`, { cause })
+    const message = `${oneLine(path)}: cannot be opened (${reasonOf(cause)})`
+    throw new ServingError('INVALID_MODEL', message, { cause })
   }
   throw new ServingError('INVALID_MODEL', `${oneLine(path)}: not a regular file`)
 }

@@ -120,8 +120,12 @@ export async function openTiers(options: TierOptions, environment: TierEnvironme
 }
 
 async function openDisk(options: TierOptions, environment: TierEnvironment): Promise<OpenDisk | undefined> {
-  const { diskDir } = options
+  const { diskDir, diskBytes } = options
   const { log, identity, bytesPerBlock, reserveSpace } = environment
+  if (slotsIn(diskBytes, environment) < leastSlots) {
+    log(`The disk tier is off: ${diskBytes} bytes are too few; ${leastSlots * bytesPerBlock} are the least.`)
+    return undefined
+  }
   let store: KeptStore | undefined
   let handle: FileHandle | undefined
   try {
@@ -132,7 +136,7 @@ async function openDisk(options: TierOptions, environment: TierEnvironment): Pro
       log('Another process keeps this KV on disk: ours ends with us.')
     handle = store === undefined ? await openPrivate(diskDir) : await openKept(store.blocksPath)
     const index = await store?.readIndex()
-    const numBytes = slotsIn(options.diskBytes, environment) * bytesPerBlock
+    const numBytes = slotsIn(diskBytes, environment) * bytesPerBlock
     const reserved = await reserve(handle, { numBytes, least: leastSlots * bytesPerBlock }, reserveSpace)
     if (reserved === undefined) throw new Error(`there is no room for ${leastSlots * bytesPerBlock} bytes`)
     if (reserved.isLess)

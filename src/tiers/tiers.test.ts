@@ -208,8 +208,10 @@ describe('opening tiers', () => {
     await open.close(undefined, 0)
     most = 0
     expect((await openTiers(options(), environment({ reserveSpace }))).places).toEqual([])
-    expect(lines).toHaveLength(2)
+    expect((await openTiers(options({ diskBytes: 1 }), environment({ reserveSpace }))).places).toEqual([])
+    expect(lines).toHaveLength(3)
     expect(lines[1]).toMatch(/^The disk tier is off: there is no room/)
+    expect(lines[2]).toMatch(/^The disk tier is off: 1 bytes are too few/)
   })
 
   it('does without where the folder cannot be had', async () => {

@@ -124,7 +124,7 @@ it('lays a simulation over what a server was measured to do with the same worklo
 })
 
 it.each([
-  [['simulate', '--latency', 'none.json'], /none\.json: ENOENT/],
+  [['simulate', '--latency', 'none.json'], /none\.json: cannot be read \(ENOENT\)/],
   [['simulate', '--latency', 'roofline:device=abacus,model=llama-3.1-8b'], /device is one of/],
   [['simulate', '--latency', 'roofline:device=l4,model=llama-3.1-70b'], /does not fit/],
   [['replay', main], /is no recording/],
