@@ -12,7 +12,7 @@ import type { TermFields } from './schemas/terms.ts'
 import { askerOf } from './service-terms.ts'
 
 /** OpenAI's bound of texts in one request. */
-export const maxTexts = 2048
+const maxTexts = 2048
 
 export interface EmbeddingExchange {
   readonly request: FastifyRequest

@@ -69,7 +69,7 @@ export function parseBody<T extends z.ZodType>(schema: T, body: unknown): z.infe
   throw new ServingError('INVALID_REQUEST', message, param === '' ? {} : { param })
 }
 
-export function toServingError(error: unknown): ServingError {
+function toServingError(error: unknown): ServingError {
   if (error instanceof ServingError) return error
   const { statusCode, message } = (error ?? {}) as { statusCode?: number; message?: string }
   const text = message ?? 'The request could not be read.'

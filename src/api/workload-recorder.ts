@@ -12,7 +12,7 @@ import type { GenerationRequest } from '../core/request.ts'
 import { mooncakeLine, type MooncakeRow } from '../workload/mooncake-writer.ts'
 
 /** Tokens that one hash stands for. */
-export const recordedBlockSize = 64
+const recordedBlockSize = 64
 
 type Recorded = Pick<
   GenerationRequest,

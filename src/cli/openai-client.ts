@@ -41,7 +41,7 @@ export async function findModel(endpoint: Endpoint): Promise<string> {
 }
 
 /** Parsed JSON of a GET, or of a POST when there is a body. */
-export async function requestJson(endpoint: Endpoint, path: string, body?: object): Promise<unknown> {
+async function requestJson(endpoint: Endpoint, path: string, body?: object): Promise<unknown> {
   return (await send(endpoint, path, body)).json()
 }
 

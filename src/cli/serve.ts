@@ -1,4 +1,5 @@
 /** `switchyard serve`: a server until a signal ends it, or its engine fails for good. */
+import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { CommandLine } from '../config/command-line.ts'
@@ -61,6 +62,7 @@ export function flagsWithModel({ flags, positionals }: CommandLine): ReadonlyMap
 
 async function serveUntilSignal({ values }: Resolved<Config>): Promise<number> {
   const signals = watchSignals()
+  warnOfThreads(values.threads)
   const server = await startServer(values)
   process.on('SIGHUP', () => reloadKeys(server))
   const failed = server.engine.failed()
@@ -76,6 +78,13 @@ async function serveUntilSignal({ values }: Resolved<Config>): Promise<number> {
   await server.close()
   if (failure !== undefined) throw failure
   return 0
+}
+
+function warnOfThreads(numThreads = 1): void {
+  const numCores = availableParallelism()
+  if (numThreads <= numCores) return
+  const why = 'they spin while they wait for each other, so that every step takes many times as long'
+  process.stderr.write(`${numThreads} threads on ${numCores} cores: ${why}.\n`)
 }
 
 /** How long clients may take to read that their answers failed. */

@@ -106,7 +106,7 @@ function givenOf({ line }: Tuning): Candidate {
   return Object.fromEntries([...line.flags].filter(([name]) => names.includes(name)))
 }
 
-export function figuresWith(
+function figuresWith(
   { line, values, source }: Tuning,
   candidate: Candidate,
   workload: Workload,

@@ -30,7 +30,7 @@ export const bundledModel = fileURLToPath(
   new URL('../../models/yardling/yardling-q8_0.gguf', import.meta.url),
 )
 
-export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
 const cacheTypes = ['f16', 'q8_0', 'q4_0'] as const satisfies readonly CacheType[]
 
@@ -49,7 +49,7 @@ export const settings = {
     defaultText: 'the file name without .gguf',
     about: 'Names that clients may give as "model"; the first one is shown.',
   }),
-  'max-model-len': optionalSetting(integer(1), {
+  'max-model-len': optionalSetting(integer(2), {
     group: 'Model',
     defaultText: 'what the model was trained for',
     about: 'Longest sequence in tokens, prompt and answer together.',

@@ -7,8 +7,8 @@ import koffi, { type LibraryHandle, type TypeObject } from 'koffi'
 
 import { ServingError } from '../core/errors.ts'
 
-export const ggmlVersion = '0.25.1'
-export const llamaVersionPrefix = '0.5.0'
+const ggmlVersion = '0.25.1'
+const llamaVersionPrefix = '0.5.0'
 
 /** Bytes of `struct ggml_tensor` (336) and of the object header before it in a context. */
 const tensorOverhead = 368

@@ -44,9 +44,9 @@ export interface Automaton {
 }
 
 /** Most states of a grammar: about 50 bytes each. */
-export const maxStates = 200_000
+const maxStates = 200_000
 /** A text of more characters than this fits into no context: longer optional repetitions are as good as this. */
-export const maxRepeats = 65_536
+const maxRepeats = 65_536
 /** Parts that are repeated more often than this become rules of their own: a repetition then costs one state. */
 const inlineRepeats = 2
 const maxDepth = 200

@@ -61,7 +61,7 @@ export function searchRegex(pattern: string): GrammarNode {
 }
 
 /** @throws {ServingError} INVALID_REQUEST saying what of it is wrong or not supported. */
-export function parseRegex(pattern: string): ParsedRegex {
+function parseRegex(pattern: string): ParsedRegex {
   if (pattern.length > maxLength) throw grammarError('the pattern is too long')
   return new RegexParser(pattern).parse()
 }

@@ -11,7 +11,7 @@ export interface Interval {
  * Unbounded (`Infinity`, `-Infinity`) on a side where the sample is too small to say. Values are taken as independent;
  * those of queued requests are not quite, so that the true interval is wider.
  */
-export function percentileInterval(sorted: ArrayLike<number>, fraction: number): Interval {
+function percentileInterval(sorted: ArrayLike<number>, fraction: number): Interval {
   const count = sorted.length
   const spread = 1.96 * Math.sqrt(count * fraction * (1 - fraction))
   const [first, last] = [Math.floor(count * fraction - spread), Math.ceil(count * fraction + spread)]

@@ -47,6 +47,11 @@ describe('the switchyard program', () => {
     expect(stderr.split('\n')).toHaveLength(2)
   })
 
+  it('warns of more threads than there are cores', async () => {
+    const { stderr } = await switchyard(['serve', 'none.gguf', '--threads', '1024'])
+    expect(stderr).toMatch(/^1024 threads on \d+ cores: /)
+  })
+
   it('prints the effective settings without starting anything', async () => {
     const { status, stdout } = await switchyard(['serve', 'none.gguf', '--port', '9', '--print-config'])
     expect(status).toBe(0)

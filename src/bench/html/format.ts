@@ -26,7 +26,7 @@ export function formatShare(share: number | undefined): string {
 }
 
 /** A duration in ms in the unit that keeps it short: `80 µs`, `12 ms`, `1.5 s`, `20 min`. */
-export function formatMillis(value: number | undefined): string {
+function formatMillis(value: number | undefined): string {
   if (value === undefined || !Number.isFinite(value)) return none
   const size = Math.abs(value)
   if (size === 0) return '0 ms'

@@ -15,7 +15,7 @@ export function html(parts: TemplateStringsArray, ...values: readonly Fragment[]
 /** Only for constants of ours: style and script. */
 export const raw = (markup: string): Markup => ({ markup })
 
-export function escapeText(value: string): string {
+function escapeText(value: string): string {
   return value.replaceAll(unsafe, (character) => entities[character] ?? '\u{FFFD}')
 }
 

@@ -2,7 +2,7 @@
 import { estimatePercentile } from '../../metrics/percentile-interval.ts'
 
 /** Differences up to this share are never called one. */
-export const noiseShare = 0.05
+const noiseShare = 0.05
 
 export interface Cell {
   readonly value: number | undefined

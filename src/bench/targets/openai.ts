@@ -53,7 +53,7 @@ export function completionBody({ model, prompt, numOutputTokens, tenant }: Ask):
 }
 
 /** A chunk with neither text nor a finish reason is a token that shows nothing yet. */
-export function readCompletionChunk(event: unknown): AnswerEvent | undefined {
+function readCompletionChunk(event: unknown): AnswerEvent | undefined {
   const parsed = chunk.safeParse(event)
   if (!parsed.success) return undefined
   const { choices, usage, timings, error } = parsed.data

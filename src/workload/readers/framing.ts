@@ -13,7 +13,7 @@ export interface Framer {
 }
 
 /** Longest record, in UTF-16 code units: a file without line ends must not fill the memory. */
-export const maxRecordLength = 64 * 1024 * 1024
+const maxRecordLength = 64 * 1024 * 1024
 
 export function createFramer(framing: 'lines' | 'objects', limit: number = maxRecordLength): Framer {
   return framing === 'lines' ? new LineFramer(limit) : new ObjectFramer(limit)
