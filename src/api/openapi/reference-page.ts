@@ -99,12 +99,15 @@ const anchor = (tag: string): string => tag.toLowerCase().replaceAll(/\W+/g, '-'
 const escapes: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
 const escape = (text: string): string => text.replaceAll(/[&<>"]/g, (each) => escapes[each]!)
 
-const style = `:root{color-scheme:light dark;--line:#8884;--soft:#8881}
+const style = `:root{color-scheme:light dark;--line:#8884;--soft:#8881;--post:#2a7d46;--get:#2f6fbf;--delete:#b8433a}
+@media(prefers-color-scheme:dark){:root{--post:#6cc48a;--get:#7fb2ee;--delete:#ef8a80}}
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:1rem}
 h1 small{font-weight:400;opacity:.6}h2{margin:2rem 0 .5rem}h3{font-size:.85rem;margin:.8rem 0 .2rem;opacity:.7}
-nav a{margin-right:1rem}code{font:13px ui-monospace,monospace}
+nav a{display:inline-block;margin-right:1rem}code{font:13px ui-monospace,monospace}
 details{border:1px solid var(--line);border-radius:6px;margin:.4rem 0;padding:.4rem .8rem}
 summary{cursor:pointer}summary span{opacity:.7;margin-left:.5rem}summary b{display:inline-block;min-width:4rem}
-b.POST{color:#2a7d46}b.GET{color:#2f6fbf}b.DELETE{color:#b8433a}
+b.POST{color:var(--post)}b.GET{color:var(--get)}b.DELETE,i{color:var(--delete)}
 table{border-collapse:collapse;width:100%}td{border-top:1px solid var(--line);padding:.25rem .5rem;vertical-align:top}
-td:nth-child(1){width:14rem}td:nth-child(2){width:16rem;opacity:.8;overflow-wrap:anywhere}i{color:#b8433a}`
+td:nth-child(1){width:14rem}td:nth-child(2){width:16rem;opacity:.8;overflow-wrap:anywhere}
+@media(max-width:40rem){td,td:nth-child(n){display:block;width:auto}td+td{border:0;padding-top:0}
+summary code{overflow-wrap:anywhere}summary span{display:block;margin:0}}`
