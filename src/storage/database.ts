@@ -82,8 +82,14 @@ export class SqliteDatabase {
     }
   }
 
+  /** Afterwards the one file holds everything, for whoever copies it. */
   close(): void {
     this.#statements.clear()
+    try {
+      this.#db.pragma('wal_checkpoint(TRUNCATE)')
+    } catch {
+      // Closed before, or no room: the log beside the file holds the rest.
+    }
     this.#db.close()
   }
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -49,6 +49,17 @@ const newBatch = (inputFile: string): Batch =>
   })
 
 describe('a data folder', () => {
+  it('has everything in its database once it is closed, and nothing in a log beside it', async () => {
+    const batch = newBatch(await save('x'))
+    await store.close()
+    const copy = mkdtempSync(join(tmpdir(), 'store-copy-'))
+    copyFileSync(join(dir, 'switchyard.db'), join(copy, 'switchyard.db'))
+    const copied = await openStore(copy, () => now)
+    expect(copied.batches.find(batch.id, 'ada')).toMatchObject({ id: batch.id })
+    await copied.close()
+    rmSync(copy, { recursive: true })
+  })
+
   it('belongs to one process at a time, and says so', async () => {
     const script = `import('${fileURLToPath(new URL('./store.ts', import.meta.url))}')
       .then(({ openStore }) => openStore(${JSON.stringify(dir)}))

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ServingError } from '../core/errors.ts'
+import { reasonOf, ServingError } from '../core/errors.ts'
 import { lockStore } from '../tiers/store-lock.ts'
 import { BatchStore } from './batch-store.ts'
 import { SqliteDatabase } from './database.ts'
@@ -24,7 +24,8 @@ export async function openStore(dir: string, now: () => number = wallClock): Pro
   try {
     mkdirSync(files, { recursive: true, mode: 0o700 })
   } catch (cause) {
-    throw new ServingError('INVALID_CONFIG', `The data folder ${dir} cannot be made.`, { cause })
+    const message = `The data folder ${dir} cannot be made (${reasonOf(cause)}).`
+    throw new ServingError('INVALID_CONFIG', message, { cause })
   }
   const lock = await lockStore(join(dir, 'lock'))
   if (lock === undefined) {
