@@ -24,7 +24,6 @@ export function toUpdate(
   if (finish === undefined) return update
   const failure = samples?.failures.get(id) ?? 'the engine lost the sequence'
   return {
-    ...update,
     finish: {
       reason: vector === undefined ? finish : 'stop',
       ...(vector !== undefined && { vector }),
@@ -39,6 +38,7 @@ export function toUpdate(
         intervals,
       },
     },
+    ...update,
   }
 }
 

@@ -30,6 +30,6 @@ export function stepTimes(
     endedAt: stopwatch.endOf('sample'),
     emit: [stopwatch.endOf('launch'), stopwatch.endOf('emit')],
     kernels,
-    work: { ...work, numSamples, keysRead },
+    work: { numSamples, keysRead, ...work },
   }
 }

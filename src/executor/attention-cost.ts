@@ -134,7 +134,7 @@ function cheapestStack(machine: AttentionMachine, stack: Stack): { numRows: numb
   const { numThreads, numKvHeads } = machine
   const costOf = (numRows: number) => ({
     numRows,
-    cost: tiledCost(numThreads, { ...stack, numHeads: numKvHeads, numRows }),
+    cost: tiledCost(numThreads, { numHeads: numKvHeads, numRows, ...stack }),
   })
   const smallest = costOf(Math.max(stack.numQueries, tileRows))
   const aligned = costOf(alignedRows(machine, stack.numQueries))

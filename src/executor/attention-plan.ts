@@ -148,21 +148,26 @@ function singleUnit(
   if (numTokens === 1 && runs.length <= 1) return decodeInPlace
   const length = lengthOf(runs)
   const mayStack = rules.stacks && numTokens > 1
-  const numStackedRows = mayStack ? chunkAttentionCost(rules.machine, position, numTokens).numRows : 0
-  const unit = { kind: 'single' as const, numTokens, numStackedRows }
+  let numStackedRows = mayStack ? chunkAttentionCost(rules.machine, position, numTokens).numRows : 0
+  const unit = (path: SingleUnit['path'], numExtents: number): SingleUnit => ({
+    kind: 'single',
+    numTokens,
+    numStackedRows,
+    path,
+    numExtents,
+  })
   if (rules.unpacks) {
     const fits = length <= Math.min(room, rules.machine.maxGatheredTokens)
     const isTiled = numTokens >= tileRows || numStackedRows > 0
-    if (fits && isTiled) return { ...unit, path: 'floats', numExtents: 1 }
+    if (fits && isTiled) return unit('floats', 1)
     // The tiled kernel would find quantised KV and go row by row.
-    unit.numStackedRows = 0
+    numStackedRows = 0
   }
-  if (runs.length <= 1) return { ...unit, path: 'direct', numExtents: 1 }
+  if (runs.length <= 1) return unit('direct', 1)
   const numMasked = coveringRun(runs).length - length
   const mayBeSpan = rules.spans && numTokens === 1 && (!rules.keepsOrder || isAscending(runs))
-  if (mayBeSpan && numMasked <= length * maskedKeysPerCopiedKey)
-    return { ...unit, path: 'span', numExtents: 1 }
-  return { ...unit, path: 'gather', numExtents: runs.length }
+  if (mayBeSpan && numMasked <= length * maskedKeysPerCopiedKey) return unit('span', 1)
+  return unit('gather', runs.length)
 }
 
 function isAscending(runs: readonly SlotRun[]): boolean {

@@ -81,9 +81,12 @@ export class TokenBudget {
     if (this.#streamTarget === Infinity || this.#numDecodes === 0) return true
     const alone = this.#costs.predict({ numDecodes: 1, numPrefillTokens: 0, attendedKeys: length })
     if (alone > this.#streamTarget) return true
-    const together = { numDecodes: this.#numDecodes + 1, numPrefillTokens: 0 }
-    const attendedKeys = this.#attendedKeys + length
-    return this.#costs.predict({ ...together, attendedKeys }) <= this.#streamTarget
+    const together = {
+      numDecodes: this.#numDecodes + 1,
+      numPrefillTokens: 0,
+      attendedKeys: this.#attendedKeys + length,
+    }
+    return this.#costs.predict(together) <= this.#streamTarget
   }
 
   /**

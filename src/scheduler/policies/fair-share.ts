@@ -104,10 +104,9 @@ export class FairShare {
     if (position < sequence.numPromptTokens) this.#notePrompt(sequence, position + numTokens)
     if (numSamples === 0) return
     const name = this.#rules.nameOf(sequence)
-    const account = this.#accountOf(sequence)
-    for (let count = 0; count < numSamples; count += 1) {
-      account.counter += this.#rules.prices.output / account.weight
-    }
+    const account = this.#accounts.get(name) ?? this.#accountOf(sequence)
+    const price = this.#rules.prices.output / account.weight
+    for (let count = 0; count < numSamples; count += 1) account.counter += price
     this.#noteChange(name, account)
   }
 

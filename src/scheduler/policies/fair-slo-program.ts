@@ -21,7 +21,7 @@ export function fairSloProgram(options: PolicyOptions = {}): SchedulingPolicy {
   })
   const orderOf = (sequence: SequenceView): TenantOrder => {
     const { name } = classes.classOf(sequence)
-    classes.queue.queueOf(name)
+    if (!orders.has(name)) classes.queue.queueOf(name)
     return orders.get(name)!
   }
   const sameClass = (running: readonly SequenceView[], as: SequenceView): SequenceView[] =>

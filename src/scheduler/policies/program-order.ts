@@ -88,7 +88,7 @@ export class ProgramOrder {
     const given = this.#placeOf(program, tenant, cost)
     program.finish = Math.max(program.finish, given.place)
     program.consumed += cost
-    this.#tags.set(sequence.id, { ...given, number: program.number, cost, program })
+    this.#tags.set(sequence.id, { number: program.number, cost, program, ...given })
   }
 
   admit(sequence: SequenceView): void {

@@ -19,6 +19,8 @@ export interface StepFit {
   readonly coefficients: readonly number[]
 }
 
+type Knots = Pick<StepFit, 'rowKnots' | 'sampleKnots'>
+
 /** How far predictions are from steps that the fit has not seen, as shares of the step's time. */
 export interface FitError {
   readonly numFitted: number
@@ -93,7 +95,7 @@ function solve(
 ): StepFit {
   const knots = knotsOf(samples)
   const coefficients = nonNegativeLeastSquares(
-    samples.map(({ shape }) => featuresOf(shape, knots)),
+    samples.map(({ shape }) => [...featuresOf(shape, knots)]),
     samples.map(({ micros }) => micros),
     samples.map(({ micros, shape }) => weightOf(micros, shape)),
   )
@@ -101,7 +103,7 @@ function solve(
 }
 
 /** Beyond the largest step seen, the last slope goes on. */
-function knotsOf(samples: readonly StepSample[]): Pick<StepFit, 'rowKnots' | 'sampleKnots'> {
+function knotsOf(samples: readonly StepSample[]): Knots {
   const most = (of: (shape: StepShape) => number): number =>
     samples.reduce((largest, { shape }) => Math.max(largest, of(shape)), 1)
   const [mostRows, mostSamples] = [most(({ numTokens }) => numTokens), most(({ numSamples }) => numSamples)]
@@ -151,39 +153,53 @@ export interface MeasuredLatency {
 }
 
 export function measured({ step, request, answerMicros }: MeasuredLatency): LatencyModel {
+  const features = roomFor(step)
   return {
     name: 'measured',
     answerMicros,
     requestMicros: (numPromptTokens) => request.micros + request.microsPerToken * numPromptTokens,
-    stepMicros: (shape) => predictStep(step, shape),
+    stepMicros(shape) {
+      fillFeatures(features, shape, step)
+      return dot(features, step.coefficients)
+    },
   }
 }
 
-function featuresOf(shape: StepShape, knots: Pick<StepFit, 'rowKnots' | 'sampleKnots'>): number[] {
+function featuresOf(shape: StepShape, knots: Knots): Float64Array {
+  const features = roomFor(knots)
+  fillFeatures(features, shape, knots)
+  return features
+}
+
+const roomFor = ({ rowKnots, sampleKnots }: Knots): Float64Array =>
+  new Float64Array(numPlainTerms + rowKnots.length + sampleKnots.length)
+
+/** Hot path of simulations, which ask for every step: nothing is allocated. */
+function fillFeatures(features: Float64Array, shape: StepShape, { rowKnots, sampleKnots }: Knots): void {
   const { numSequences, numChunks } = shape
-  return [
-    1,
-    numSequences,
-    numChunks > 0 ? 1 : 0,
-    numChunks > 0 ? numSequences : 0,
-    numChunks,
-    shape.decodeKeys,
-    shape.prefillKeys,
-    shape.chunkKeys,
-    ...ramps(kernelRows(shape.numTokens), knots.rowKnots),
-    ...ramps(kernelRows(shape.numSamples), knots.sampleKnots),
-  ]
+  features[0] = 1
+  features[1] = numSequences
+  features[2] = numChunks > 0 ? 1 : 0
+  features[3] = numChunks > 0 ? numSequences : 0
+  features[4] = numChunks
+  features[5] = shape.decodeKeys
+  features[6] = shape.prefillKeys
+  features[7] = shape.chunkKeys
+  fillRamps(features, numPlainTerms, kernelRows(shape.numTokens), rowKnots)
+  fillRamps(features, numPlainTerms + rowKnots.length, kernelRows(shape.numSamples), sampleKnots)
 }
 
 /** Rows are filled up to tiles of four, but for one or two alone: see `executor/step-shape.ts`. */
 const kernelRows = (rows: number): number => (rows <= 2 ? rows : Math.ceil(rows / 4) * 4)
 
-/** How much of `value` lies between each knot and the next, the last one without an end. */
-function ramps(value: number, knots: readonly number[]): number[] {
-  return knots.map((knot, index) => Math.max(0, Math.min(value, knots[index + 1] ?? Infinity) - knot))
+/** From `at` on, how much of `value` lies between each knot and the next, the last one without an end. */
+function fillRamps(features: Float64Array, at: number, value: number, knots: readonly number[]): void {
+  for (let index = 0; index < knots.length; index += 1) {
+    features[at + index] = Math.max(0, Math.min(value, knots[index + 1] ?? Infinity) - knots[index]!)
+  }
 }
 
-function dot(row: readonly number[], coefficients: readonly number[]): number {
+function dot(row: Float64Array, coefficients: readonly number[]): number {
   let sum = 0
   for (let index = 0; index < row.length; index += 1) sum += row[index]! * coefficients[index]!
   return sum
