@@ -11,7 +11,7 @@ import { createScheduler, type PlanningOptions } from '../scheduler/create-sched
 import { planLogFormat, type LoggedTiers } from '../simulator/replay/plan-log.ts'
 import type { EngineOptions } from './engine-options.ts'
 import { grammarVocabulary } from './grammar-vocabulary.ts'
-import { openNewFile } from './new-file.ts'
+import { NewFile } from './new-file.ts'
 import { PlanFile } from './plan-file.ts'
 import type { EngineInfo, FromEngine } from './protocol.ts'
 import { StepLoop } from './step-loop.ts'
@@ -80,7 +80,7 @@ function executorOptions({ executor, profile }: EngineOptions): EngineOptions['e
 
 function openProfile(path: string, { executor }: EngineOptions, created: CreatedExecutor): StepProfiler {
   const { device, numThreads } = created.info
-  return new StepProfiler(openNewFile(path, 'profile'), {
+  return new StepProfiler(new NewFile(path, 'profile'), {
     format: 'switchyard-profile/1',
     modelPath: executor.kind === 'ggml' ? executor.modelPath : 'none',
     device,

@@ -1,8 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { closeSync, writeSync } from 'node:fs'
 import type { Scheduler } from '../scheduler/scheduler.ts'
 import type { PlanLogHeader, PlanLogLine } from '../simulator/replay/plan-log.ts'
-import { openNewFile } from './new-file.ts'
+import { NewFile } from './new-file.ts'
 import { RecordedScheduler } from './recorded-scheduler.ts'
 
 /** Bytes that are written at once: an engine that is killed loses no more. */
@@ -10,13 +9,13 @@ const bufferBytes = 64 * 1024
 
 /** A recording of plans, line by line. An engine that takes another's place writes to a file beside the first one. */
 export class PlanFile {
-  readonly #file: number
+  readonly #file: NewFile
   #lines: string[] = []
   #numBuffered = 0
 
   /** @throws {ServingError} INVALID_CONFIG when the file cannot be made. */
   constructor(path: string, header: PlanLogHeader) {
-    this.#file = openNewFile(path, 'recording of plans')
+    this.#file = new NewFile(path, 'recording of plans')
     this.#append(header)
   }
 
@@ -36,7 +35,7 @@ export class PlanFile {
 
   close(): void {
     this.#flush()
-    closeSync(this.#file)
+    this.#file.close()
   }
 
   #append(value: PlanLogHeader | PlanLogLine): void {
@@ -46,7 +45,7 @@ export class PlanFile {
   }
 
   #flush(): void {
-    writeSync(this.#file, this.#lines.join(''))
+    this.#file.write(this.#lines.join(''))
     this.#lines = []
     this.#numBuffered = 0
   }

@@ -2,20 +2,25 @@
  * Writes a trace of an engine's steps while it runs. A step's end costs an entry in a list; making text of it and
  * writing that is for the time in which kernels compute anyhow.
  */
-import { closeSync, writeSync } from 'node:fs'
 import { PerformanceObserver, type PerformanceEntry } from 'node:perf_hooks'
 import type { ProfileHeader, StepTimes, WaitKind } from './step-times.ts'
 import { headerEvents, spanEvent, stepEvents, waitNames, type TraceEvent } from './trace-events.ts'
 
+/** What a profile is written to, from its beginning on. */
+export interface ProfileFile {
+  write(text: string): void
+  close(): void
+}
+
 export class StepProfiler {
-  readonly #file: number
+  readonly #file: ProfileFile
   readonly #observer: PerformanceObserver
   #steps: StepTimes[] = []
   #others: TraceEvent[] = []
   #hasEvents = false
 
-  /** `file`: a descriptor of a new file, which is closed with this. */
-  constructor(file: number, header: ProfileHeader) {
+  /** `file`: a new one, which is closed with this. */
+  constructor(file: ProfileFile, header: ProfileHeader) {
     this.#file = file
     this.#append(headerEvents(header))
     this.#observer = new PerformanceObserver((list) => this.#collect(list.getEntries()))
@@ -45,8 +50,8 @@ export class StepProfiler {
     this.#collect(this.#observer.takeRecords())
     this.#observer.disconnect()
     this.write()
-    writeSync(this.#file, '\n]\n')
-    closeSync(this.#file)
+    this.#file.write('\n]\n')
+    this.#file.close()
   }
 
   #collect(entries: readonly PerformanceEntry[]): void {
@@ -58,7 +63,7 @@ export class StepProfiler {
   /** The closing bracket of an engine that was killed is missing; the format allows that. */
   #append(events: readonly TraceEvent[]): void {
     const text = events.map((event) => JSON.stringify(event)).join(',\n')
-    writeSync(this.#file, `${this.#hasEvents ? ',\n' : '[\n'}${text}`)
+    this.#file.write(`${this.#hasEvents ? ',\n' : '[\n'}${text}`)
     this.#hasEvents = true
   }
 }

@@ -27,7 +27,10 @@ export async function openStore(dir: string, now: () => number = wallClock): Pro
     const message = `The data folder ${dir} cannot be made (${reasonOf(cause)}).`
     throw new ServingError('INVALID_CONFIG', message, { cause })
   }
-  const lock = await lockStore(join(dir, 'lock'))
+  const lock = await lockStore(join(dir, 'lock')).catch((cause: unknown) => {
+    const message = `The data folder ${dir} cannot be written (${reasonOf(cause)}).`
+    throw new ServingError('INVALID_CONFIG', message, { cause })
+  })
   if (lock === undefined) {
     throw new ServingError('INVALID_CONFIG', `The data folder ${dir} is in use by another process.`)
   }

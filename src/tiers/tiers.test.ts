@@ -5,6 +5,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -303,6 +304,22 @@ describe('opening tiers', () => {
     expect(lock).toBeDefined()
     await lock!.release()
     expect(existsSync(path)).toBe(false)
+  })
+
+  it('is taken over where a full disk left it empty, but not while somebody may be about to write it', async () => {
+    const path = join(diskDir, 'lock')
+    writeFileSync(path, '')
+    expect(await lockStore(path)).toBeUndefined()
+    const minuteAgo = Date.now() / 1000 - 60
+    utimesSync(path, minuteAgo, minuteAgo)
+    const lock = await lockStore(path)
+    expect(lock).toBeDefined()
+    await lock!.release()
+  })
+
+  it('says why it cannot be written, and can be asked again', async () => {
+    const path = join(diskDir, 'none', 'lock')
+    for (let times = 0; times < 2; times++) await expect(lockStore(path)).rejects.toThrow('ENOENT')
   })
 })
 
