@@ -52,6 +52,10 @@ export class StepLoop {
   /** The last step, while nobody was told of it. */
   #finishedStep: FinishedStep | undefined
   #step = 0
+  /** Moves began or ended, and nobody was told of the figures since. */
+  #hasNewFigures = false
+  /** The next step waits for moves, and that was counted. */
+  #isWaitCounted = false
   #isClosed = false
   #wake: () => void = () => undefined
 
@@ -156,10 +160,17 @@ export class StepLoop {
     const { scheduler, clock } = this.#parts
     const plan = scheduler.schedule(clock.now()) ?? scheduler.schedule(clock.now())
     this.#timelines.planned(plan, scheduler.waitReason, clock.now())
-    this.#parts.swapping?.start(scheduler.takeTransfers())
+    this.#startMoves()
     const isWaiting = plan === undefined && !scheduler.isIdle
     invariant(!isWaiting || this.#isMoving, 'nothing can run, but somebody waits')
     return plan
+  }
+
+  #startMoves(): void {
+    const transfers = this.#parts.scheduler.takeTransfers()
+    if (transfers.length === 0) return
+    this.#hasNewFigures = true
+    this.#parts.swapping?.start(transfers)
   }
 
   /** Blocks are on their way to or from a tier. */
@@ -171,7 +182,7 @@ export class StepLoop {
     if (!this.#isMoving) return
     const startedAt = performance.now()
     await swapping.settled()
-    this.#parts.kv.swapper?.noteWait(Math.round((performance.now() - startedAt) * 1000))
+    this.#noteWait(startedAt)
   }
 
   #takeOutcomes(): void {
@@ -179,24 +190,33 @@ export class StepLoop {
     const outcomes = swapping?.takeOutcomes() ?? []
     if (outcomes.length === 0) return
     for (const outcome of outcomes) scheduler.finishTransfer(outcome)
+    this.#hasNewFigures = true
     swapping?.noteChange()
   }
 
   /** Writes out what shall outlive the process, for a while. */
   async #keepBlocks(): Promise<void> {
-    const { kv, scheduler, swapping } = this.#parts
+    const { kv, swapping } = this.#parts
     if (swapping === undefined || kv.swapper === undefined) return
     const until = performance.now() + keepMillis
     for (;;) {
       this.#takeOutcomes()
       if (performance.now() < until) kv.swapper.keepAll()
-      swapping.start(scheduler.takeTransfers())
+      this.#startMoves()
       if (!this.#isMoving) return
       await swapping.settled()
     }
   }
 
+  /** A step that waits for several moves, one after the other, is one step. */
+  #noteWait(startedAt: number): void {
+    const waitedMicros = Math.round((performance.now() - startedAt) * 1000)
+    this.#parts.kv.swapper?.noteWait(waitedMicros, this.#isWaitCounted)
+    this.#isWaitCounted = true
+  }
+
   async #runStep(plan: StepPlan, stopwatch: StepStopwatch): Promise<void> {
+    this.#isWaitCounted = false
     const { executor, scheduler, clock } = this.#parts
     this.#announce(plan)
     const needs = this.#samplers.needsOf(plan)
@@ -239,7 +259,8 @@ export class StepLoop {
   #handOut(): void {
     const updates = this.#updates
     const finished = this.#finishedStep
-    if (finished === undefined && updates.length === 0) return
+    if (finished === undefined && updates.length === 0 && !this.#hasNewFigures) return
+    this.#hasNewFigures = false
     this.#updates = []
     this.#finishedStep = undefined
     const { scheduler, kv, send } = this.#parts
@@ -263,8 +284,8 @@ export class StepLoop {
     // Whoever was told may have answered at once.
     if (this.#inbox.length === 0 && !this.#isClosed)
       await new Promise<void>((resolve) => (this.#wake = resolve))
-    const { scheduler, kv, profiler } = this.#parts
-    if (!scheduler.isIdle) kv.swapper?.noteWait(Math.round((performance.now() - startedAt) * 1000))
+    const { scheduler, profiler } = this.#parts
+    if (!scheduler.isIdle) this.#noteWait(startedAt)
     profiler?.waited(scheduler.isIdle ? 'idle' : 'blocks', startedAt, performance.now())
     // All messages of one turn of the event loop enter the same first step.
     await setImmediate()

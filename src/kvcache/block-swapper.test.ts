@@ -92,7 +92,7 @@ describe('swapping blocks', () => {
     expect(books.makeRoom(12)).toBe(8)
     books.bringBack(90, story(41))
     books.move()
-    books.swapper.release(toSequenceId(90))
+    books.swapper.arrivals.release(toSequenceId(90))
     expect(books.serve(story(41))).toBe(32)
     expect(books.makeRoom(12)).toBe(2)
     expect(books.bringBack(91, story(41))).toBe('begun')

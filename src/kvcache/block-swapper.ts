@@ -4,16 +4,22 @@
  * a block is worth it. What is to be moved comes out as data (`takeTransfers`), what came of it goes in (`finish`).
  * Laws: blocks of a transfer, and all before them, are held by it; what a tier has is never written again.
  */
-import { invariant } from '../core/errors.ts'
 import { toBlockId, type BlockId, type SequenceId } from '../core/units.ts'
-import { blocksOf, toExtents } from './block-lists.ts'
+import { BlockArrivals } from './block-arrivals.ts'
+import { toExtents } from './block-lists.ts'
 import type { BlockPool } from './block-pool.ts'
 import { slotPriority, type KvTiers, type TierHit } from './kv-tiers.ts'
 import type { PrefixCache, PrefixHit } from './prefix-cache.ts'
 import { wordsPerKey } from './prefix-hasher.ts'
 import type { PrefixKeys } from './prefix-keys.ts'
 import { SwapCounts, type SwapStats } from './swap-stats.ts'
-import { noSlot, type Transfer, type TransferOutcome, type TransferReason } from './transfer.ts'
+import {
+  noSlot,
+  type Transfer,
+  type TransferContent,
+  type TransferOutcome,
+  type TransferReason,
+} from './transfer.ts'
 
 export interface SwapperConfig {
   readonly tiers: KvTiers
@@ -32,13 +38,6 @@ export interface SwapperParts extends SwapperConfig {
 /** Predicts how long it takes to compute tokens at a position again; undefined while nobody knows. */
 export type RecomputeTime = (position: number, numTokens: number) => number | undefined
 
-/** For whom blocks come back. */
-export interface Bringing {
-  readonly id: SequenceId
-  readonly keys: PrefixKeys
-  readonly reason: TransferReason
-}
-
 interface Leaving {
   readonly transfer: Transfer
   /** The blocks on their way and all before them. */
@@ -46,25 +45,11 @@ interface Leaving {
   readonly words: Int32Array
 }
 
-interface Arriving {
-  readonly transfer: Transfer
-  readonly sequenceId: SequenceId
-  readonly keys: PrefixKeys
-  /** Blocks of the sequence that are there and cannot go: first those that were in the pool, then those that came. */
-  readonly held: BlockId[]
-  readonly blocks: readonly BlockId[]
-  isUnderWay: boolean
-  /** Nobody waits for it any more. */
-  isAbandoned: boolean
-}
-
 /** Blocks of one transfer out: more would keep too much from others at once. */
 const mostBlocksOut = 64
 const leastBlocksOut = 16
 /** Transfers under way at once for the sake of what outlives the process. */
 const mostKeeping = 2
-/** Room that is looked for behind blocks that come back, for those that follow. */
-const growthBlocks = 16
 /** Blocks for eviction that are looked at for one that may go at once. */
 const mostLookedAt = 32
 
@@ -74,7 +59,8 @@ export class BlockSwapper {
   readonly #parts: SwapperParts
   readonly #counts: SwapCounts
   readonly #leaving = new Map<number, Leaving>()
-  readonly #arriving = new Map<SequenceId, Arriving>()
+  /** Blocks that come back. */
+  readonly arrivals: BlockArrivals
   #transfers: Transfer[] = []
   /** Cached blocks that may have to be written so that they outlive the process. */
   #unkept: BlockId[] = []
@@ -83,6 +69,7 @@ export class BlockSwapper {
   constructor(parts: SwapperParts) {
     this.#parts = parts
     this.#counts = new SwapCounts(parts.tiers.names)
+    this.arrivals = new BlockArrivals(parts, this.#counts, (content) => this.#issue(content))
     if (parts.keptTier !== undefined) parts.cache.onCached = (block) => this.#unkept.push(block)
   }
 
@@ -92,23 +79,18 @@ export class BlockSwapper {
 
   /** Transfers whose outcome is not known yet. */
   get numUnderWay(): number {
-    let count = this.#leaving.size
-    for (const { isUnderWay } of this.#arriving.values()) if (isUnderWay) count += 1
-    return count
+    return this.#leaving.size + this.arrivals.numUnderWay
   }
 
   /** Blocks that transfers hold, each as often as it is held. */
   *heldBlocks(): Generator<BlockId> {
     for (const { path } of this.#leaving.values()) yield* path
-    for (const { held, blocks, isUnderWay } of this.#arriving.values()) {
-      yield* held
-      if (isUnderWay) yield* blocks
-    }
+    yield* this.arrivals.heldBlocks()
   }
 
-  /** A step could not begin for so long because of moves. */
-  noteWait(micros: number): void {
-    this.#counts.numWaitedSteps += 1
+  /** A step could not begin for so long because of moves, or, with `isCounted`, for so much longer. */
+  noteWait(micros: number, isCounted: boolean): void {
+    if (!isCounted) this.#counts.numWaitedSteps += 1
     this.#counts.waitedMicros += micros
   }
 
@@ -195,64 +177,6 @@ export class BlockSwapper {
     return tiers.isReadOnly ? Infinity : tiers.roundTripMicros(numBlocks)
   }
 
-  /** Begins to bring blocks back for a sequence; they and those of the hit stay until `release`. */
-  bringBack({ id, keys, reason }: Bringing, hit: PrefixHit, found: TierHit): boolean {
-    const { pool, cache, tiers } = this.#parts
-    const sequenceId = id
-    invariant(!this.isArriving(sequenceId), `sequence ${sequenceId} is brought back twice`)
-    const after = hit.numBlocks > 0 ? toBlockId(hit.lastBlock) : undefined
-    const extents = pool.allocate({ numBlocks: found.numBlocks, after, expectedGrowth: growthBlocks })
-    if (extents === undefined) return false
-    const held = after === undefined ? [] : cache.pathTo(after)
-    cache.hold(held)
-    // What was brought back before is a part of the hit.
-    this.release(sequenceId)
-    tiers.pin(found)
-    const seals = Array.from({ length: found.numBlocks }, (_, index) => {
-      const at = keys.offsetOf(hit.numBlocks + index)
-      return keys.words[at]!
-    })
-    const transfer = this.#issue({ kind: 'in', reason, extents, seals, slots: found.slots })
-    const blocks = extents.flatMap(blocksOf)
-    this.#arriving.set(sequenceId, {
-      transfer,
-      sequenceId,
-      keys,
-      held,
-      blocks,
-      isUnderWay: true,
-      isAbandoned: false,
-    })
-    return true
-  }
-
-  /** Whether blocks are on their way for the sequence. */
-  isArriving(sequenceId: SequenceId): boolean {
-    return this.#arriving.get(sequenceId)?.isUnderWay === true
-  }
-
-  /** Nobody waits for the sequence's blocks any more: they may go when they are there. */
-  release(sequenceId: SequenceId): void {
-    const arriving = this.#arriving.get(sequenceId)
-    if (arriving === undefined) return
-    arriving.isAbandoned = true
-    if (arriving.isUnderWay) return
-    this.#arriving.delete(sequenceId)
-    const { cache, blockSize, now } = this.#parts
-    arriving.held.forEach((block, depth) => {
-      cache.letGo(block, { step: now(), position: depth * blockSize, retention: 1 })
-    })
-  }
-
-  /** Releases what is there for others than the sequence. False when there was nothing. */
-  releaseOthers(sequenceId: SequenceId | undefined): boolean {
-    const others = [...this.#arriving.values()].filter(
-      (arriving) => !arriving.isUnderWay && arriving.sequenceId !== sequenceId,
-    )
-    for (const arriving of others) this.release(arriving.sequenceId)
-    return others.length > 0
-  }
-
   /** What came of a transfer. Returns the sequence that waited for it. */
   finish(outcome: TransferOutcome): SequenceId | undefined {
     const leaving = this.#leaving.get(outcome.id)
@@ -260,10 +184,7 @@ export class BlockSwapper {
       this.#finishLeaving(leaving, outcome)
       return undefined
     }
-    const arriving = [...this.#arriving.values()].find(({ transfer }) => transfer.id === outcome.id)
-    invariant(arriving !== undefined && arriving.isUnderWay, `transfer ${outcome.id} is not under way`)
-    this.#finishArriving(arriving, outcome)
-    return arriving.isAbandoned ? undefined : arriving.sequenceId
+    return this.arrivals.finish(outcome)
   }
 
   /** The content of a block is in doubt: no tier may have it. */
@@ -275,9 +196,8 @@ export class BlockSwapper {
 
   /** @throws {InvariantError} when transfers and slots disagree. */
   checkInvariants(): void {
-    const arriving = [...this.#arriving.values()].filter(({ isUnderWay }) => isUnderWay)
-    const leaving = [...this.#leaving.values()]
-    this.#parts.tiers.checkInvariants([...arriving, ...leaving].map(({ transfer }) => transfer))
+    const leaving = [...this.#leaving.values()].map(({ transfer }) => transfer)
+    this.#parts.tiers.checkInvariants([...this.arrivals.underWay(), ...leaving])
   }
 
   /** How many blocks up from `last` could go one after the other, at most `most`; one at least. */
@@ -386,7 +306,7 @@ export class BlockSwapper {
     return numBlocks
   }
 
-  #issue(content: Omit<Transfer, 'id' | 'numBlocks'>): Transfer {
+  #issue(content: TransferContent): Transfer {
     const transfer = { id: this.#nextTransfer++, numBlocks: content.seals.length, ...content }
     this.#transfers.push(transfer)
     return transfer
@@ -403,27 +323,5 @@ export class BlockSwapper {
     cache.unhold(path)
     // Until now nobody could write what comes before it.
     if (keptTier !== undefined && firstDepth > 0) this.#unkept.push(path[firstDepth - 1]!)
-  }
-
-  #finishArriving(arriving: Arriving, outcome: TransferOutcome): void {
-    const { cache, pool, tiers } = this.#parts
-    const { transfer, keys, held, blocks, sequenceId } = arriving
-    const firstDepth = held.length
-    tiers.noteRead(transfer.slots, outcome, (block) => slotPriority(this.#parts.now(), firstDepth + block))
-    this.#counts.noteMoved(transfer, outcome, tiers.bytesPerBlock)
-    const isThere = (index: number) => outcome.isDone.some((isDone) => isDone[index])
-    let numGood = 0
-    while (numGood < blocks.length && isThere(numGood)) numGood += 1
-    blocks.forEach((own, index) => {
-      if (index >= numGood) return pool.release({ start: own, length: 1 })
-      const known = cache.insert(own, held.at(-1) ?? -1, keys, firstDepth + index)
-      held.push(known)
-      if (known === own) return
-      // Somebody computed it meanwhile.
-      cache.hold([known])
-      pool.release({ start: own, length: 1 })
-    })
-    arriving.isUnderWay = false
-    if (arriving.isAbandoned) this.release(sequenceId)
   }
 }

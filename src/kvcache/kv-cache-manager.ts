@@ -3,66 +3,24 @@ import type { TokenList } from '../core/token-list.ts'
 import { toBlockId, type BlockId, type SequenceId } from '../core/units.ts'
 import type { BlockCopy } from './block-copy.ts'
 import { blocksOf } from './block-lists.ts'
-import { BlockSwapper, type SwapperConfig } from './block-swapper.ts'
+import { BlockSwapper } from './block-swapper.ts'
 import { BlockPool } from './block-pool.ts'
 import { BlockSupply } from './block-supply.ts'
 import { BlockTable } from './block-table.ts'
 import { Compactor } from './compactor.ts'
-import type { EvictionPolicy } from './eviction/policy.ts'
 import type { Extent } from './extent.ts'
 import { newHolding, type Holding } from './holding.ts'
+import type { KvCacheSize, Newcomer, PrefixCacheConfig, Returner, Started } from './kv-cache-types.ts'
 import type { KvStats } from './kv-stats.ts'
 import type { TierHit } from './kv-tiers.ts'
 import { noHit, PrefixCache, type PrefixHit } from './prefix-cache.ts'
 import { PrefixHasher, type BlockHasher } from './prefix-hasher.ts'
 import { PrefixKeys } from './prefix-keys.ts'
-import { PromptCounts, type Begun } from './prompt-counts.ts'
+import { PromptCounts } from './prompt-counts.ts'
 import { ReleasedPath } from './released-path.ts'
-import type { TransferReason } from './transfer.ts'
+import { TailCopies } from './tail-copies.ts'
 
-export interface KvCacheSize {
-  readonly numBlocks: number
-  /** Tokens per block: a power of two. */
-  readonly blockSize: number
-}
-
-export interface PrefixCacheConfig {
-  readonly eviction: EvictionPolicy
-  /** Makes keys unpredictable: secret where users do not trust each other. */
-  readonly seed: number
-  /** Undefined: one whose keys nobody can foresee. */
-  readonly hasher?: BlockHasher | undefined
-  /** Keys that are remembered to tell what a cache without limits would hold; undefined: millions. */
-  readonly mostSeenKeys?: number | undefined
-  /** Where evicted blocks go; undefined: nowhere. */
-  readonly swapper?: SwapperConfig | undefined
-}
-
-/** A sequence that is about to get its first blocks. */
-export interface Newcomer extends Begun {
-  readonly id: SequenceId
-  /** How many tokens it may have in the end. */
-  readonly maxTokens: number
-  /** How long its blocks are wished to stay afterwards, as a multiple of what is usual. */
-  readonly retention: number
-  /** It comes back for what it left there itself: that says nothing about how many others want it. */
-  readonly isReturning?: boolean
-}
-
-/** A sequence that waits, and may find more of its beginning below the pool. */
-export interface Returner {
-  readonly id: SequenceId
-  readonly keys: PrefixKeys | undefined
-  readonly maxTokens: number
-  readonly reason: TransferReason
-}
-
-export interface Started {
-  /** Tokens whose KV is there, once the copy is done. */
-  readonly numTokens: number
-  /** To be done before the next step computes anything. */
-  readonly copy: BlockCopy | undefined
-}
+export type { KvCacheSize, Newcomer, PrefixCacheConfig, Returner, Started } from './kv-cache-types.ts'
 
 const noExtents: readonly Extent[] = []
 
@@ -81,10 +39,8 @@ export class KvCacheManager {
   readonly #supply: BlockSupply
   readonly #compactor: Compactor
   readonly #prompts: PromptCounts
+  readonly #tails: TailCopies | undefined
   readonly #holdings = new Map<SequenceId, Holding>()
-  /** Blocks that the step in flight copies from: nobody may have them before. */
-  #copySources: { readonly block: BlockId; readonly position: number }[] = []
-  #numCopiedBlocks = 0
   #step = 0
 
   /** Without `prefixCache` nothing is kept beyond the sequence that computed it. */
@@ -100,6 +56,7 @@ export class KvCacheManager {
     this.#supply = new BlockSupply({ ...parts, swapper: this.swapper })
     this.#compactor = new Compactor(parts)
     this.#prompts = new PromptCounts(blockSize, this.#cache)
+    this.#tails = this.#cache && new TailCopies(this.#cache, blockSize)
   }
 
   get numBlocks(): number {
@@ -158,7 +115,7 @@ export class KvCacheManager {
     }
     // Spread last: names added behind a spread cost a microsecond each.
     return {
-      numCopiedBlocks: this.#numCopiedBlocks,
+      numCopiedBlocks: this.#tails?.numCopied ?? 0,
       numCompactedBlocks: this.#compactor.numMovedBlocks,
       numEvictedForRoom: this.#supply.numEvictedForRoom,
       numEvictedForOrder: this.#supply.numEvictedForOrder,
@@ -214,11 +171,13 @@ export class KvCacheManager {
       this.#cache!.use(shared, newcomer.isReturning !== true)
       table.append(shared)
     }
-    const copied = this.#takeTail(table, hit, numTokens)
+    const numNew = Math.ceil(numTokens / this.blockSize) - hit.numBlocks
+    const isLast = numNew === this.numAvailableBlocks
+    const copied = this.#tails?.take(table, hit, isLast) ?? 'none'
     invariant(this.grow(id, numTokens, newcomer.maxTokens), `sequence ${id} got too few blocks`)
     const numFound = copied === 'none' ? hit.numBlocks * this.blockSize : hit.numTokens
     this.#prompts.note(newcomer, numFound)
-    this.swapper?.release(id)
+    this.swapper?.arrivals.release(id)
     if (copied !== 'copy') return { numTokens: numFound, copy: undefined }
     const { block: from, numTokens: numCopied } = hit.tail!
     return { numTokens: numFound, copy: { from, to: table.blockAt(hit.numBlocks), numTokens: numCopied } }
@@ -244,7 +203,7 @@ export class KvCacheManager {
     const found = this.#locate(sequence, hit)
     if (found === undefined) return 'nothing'
     const { id, keys, reason } = sequence
-    return this.swapper!.bringBack({ id, keys: keys!, reason }, hit, found) ? 'begun' : 'nothing'
+    return this.swapper!.arrivals.begin({ id, keys: keys!, reason }, hit, found) ? 'begun' : 'nothing'
   }
 
   /** Whether there is something for `bringBack` to do. */
@@ -253,7 +212,7 @@ export class KvCacheManager {
   }
 
   #locate({ id, keys, maxTokens }: Returner, hit: PrefixHit): TierHit | undefined {
-    if (keys === undefined || this.swapper?.isArriving(id)) return undefined
+    if (keys === undefined || this.swapper?.arrivals.has(id)) return undefined
     return this.swapper?.locate(keys, hit, maxTokens)
   }
 
@@ -332,7 +291,7 @@ export class KvCacheManager {
 
   /** Gives back all blocks of the sequence; what can be found stays cached. Nothing happens when it has none. */
   free(sequenceId: SequenceId): void {
-    this.swapper?.release(sequenceId)
+    this.swapper?.arrivals.release(sequenceId)
     const holding = this.#holdings.get(sequenceId)
     if (holding === undefined) return
     this.#compactor.forget(sequenceId)
@@ -390,10 +349,7 @@ export class KvCacheManager {
   endStep(): void {
     this.#step += 1
     this.#compactor.endStep()
-    for (const { block, position } of this.#copySources) {
-      this.#cache!.letGo(block, { step: this.#step, position, retention: 1 })
-    }
-    this.#copySources = []
+    this.#tails?.endStep(this.#step)
   }
 
   /** The sequence's blocks in token order. The array is never changed afterwards. */
@@ -406,7 +362,7 @@ export class KvCacheManager {
     this.#pool.checkInvariants()
     this.#cache?.checkInvariants()
     const uses = new Int32Array(this.numBlocks)
-    for (const { block } of this.#copySources) uses[block]! += 1
+    for (const block of this.#tails?.sources() ?? []) uses[block]! += 1
     for (const block of this.swapper?.heldBlocks() ?? []) uses[block]! += 1
     this.swapper?.checkInvariants()
     for (const block of this.#compactor.heldBlocks()) uses[block]! += 1
@@ -425,25 +381,6 @@ export class KvCacheManager {
     if (this.#cache === undefined || prefixCache?.swapper === undefined) return undefined
     const parts = { pool: this.#pool, cache: this.#cache, blockSize: this.blockSize, now: () => this.#step }
     return new BlockSwapper({ ...prefixCache.swapper, ...parts })
-  }
-
-  /** Goes on in the block of the hit's tail where nobody else needs it as it is; else makes ready to copy it. */
-  #takeTail(table: BlockTable, { tail, numBlocks }: PrefixHit, numTokens: number): 'none' | 'own' | 'copy' {
-    if (tail === undefined || this.#cache === undefined) return 'none'
-    const extent = { start: tail.block, length: 1 }
-    if (this.#cache.endsWith(tail.block, tail.numTokens)) {
-      this.#cache.use([extent])
-      table.append([extent])
-      return 'own'
-    }
-    const numNew = Math.ceil(numTokens / this.blockSize) - numBlocks
-    const isCached = this.#pool.stateOf(tail.block) === 'cached'
-    // It would take the last block that could be had.
-    if (isCached && numNew === this.numAvailableBlocks) return 'none'
-    this.#cache.use([extent])
-    this.#copySources.push({ block: tail.block, position: numBlocks * this.blockSize })
-    this.#numCopiedBlocks += 1
-    return 'copy'
   }
 
   #letGo(block: BlockId, index: number, { retention }: Holding): void {

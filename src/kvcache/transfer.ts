@@ -33,6 +33,9 @@ export interface Transfer {
   readonly slots: readonly (readonly number[])[]
 }
 
+/** A transfer that has no number yet. */
+export type TransferContent = Omit<Transfer, 'id' | 'numBlocks'>
+
 export interface TransferOutcome {
   readonly id: number
   /** `isDone[tier][block]`: the tier's part in moving the block is done, and well; false where it had none. */

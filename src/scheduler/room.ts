@@ -25,7 +25,7 @@ export class Room {
   /** What came back for others behind it in the line is in nobody's way. */
   isThereFor(sequence: Sequence, hit: PrefixHit): boolean {
     if (this.#fits(sequence, hit)) return true
-    return this.#kv.swapper?.releaseOthers(sequence.id) === true && this.#fits(sequence, hit)
+    return this.#kv.swapper?.arrivals.releaseOthers(sequence.id) === true && this.#fits(sequence, hit)
   }
 
   #fits(sequence: Sequence, hit: PrefixHit): boolean {

@@ -85,7 +85,7 @@ export class RunningSet {
     for (let index = 0; index < this.#sequences.length; index += 1) {
       const sequence = this.#sequences[index]!
       while (sequence.status === 'running' && !this.#growOne(sequence)) {
-        if (kv.swapper?.releaseOthers(undefined)) continue
+        if (kv.swapper?.arrivals.releaseOthers(undefined)) continue
         const picked = policy.pickVictim(this.#sequences) ?? sequence
         preempted.push(picked.id)
         if (this.preempt(picked) <= index) index -= 1

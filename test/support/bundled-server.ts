@@ -4,10 +4,12 @@ import { bundledModel } from '../../src/config/schema.ts'
 import { defaultServiceClasses } from '../../src/core/service-class.ts'
 import { InProcessClient } from '../../src/engine/in-process-client.ts'
 import { systemClock } from '../../src/engine/system-clock.ts'
+import type { SwappingEnvironment } from '../../src/engine/swapping.ts'
 import { openGguf } from '../../src/model/gguf-reader.ts'
 import { readModelCard } from '../../src/model/model-card.ts'
 import { createChatTemplate } from '../../src/text/chat-template.ts'
 import { openLlamaTokenizer } from '../../src/text/llama-tokenizer.ts'
+import type { TierOptions } from '../../src/tiers/open-tiers.ts'
 import { logExercises } from './exercise-log.ts'
 import { amplyAdmitting, listen } from './api-server.ts'
 
@@ -23,29 +25,40 @@ export interface BundledServer {
 
 export const bundledName = 'yardling'
 
+export interface OtherMemory {
+  readonly kvCacheTokens: number
+  readonly tiers: TierOptions
+  readonly wrapFile?: SwappingEnvironment['wrapFile']
+}
+
 /** Resolves when the model is loaded. `modelPath`: another model in its place. */
 export async function startBundledServer(
   config: Partial<ApiConfig> = {},
   modelPath: string = bundledModel,
+  memory?: OtherMemory,
 ): Promise<BundledServer> {
-  const engine = new InProcessClient({
-    executor: {
-      kind: 'ggml',
-      modelPath,
-      device: 'cpu',
-      numThreads: 1,
-      maxModelLen: undefined,
-      kvCacheTokens: 8192,
-      blockSize: 16,
-      cacheTypeK: 'f16',
-      cacheTypeV: 'f16',
-      batchInvariant: false,
-      maxNumSeqs: 8,
-      maxNumBatchedTokens: 128,
+  const engine = new InProcessClient(
+    {
+      executor: {
+        kind: 'ggml',
+        modelPath,
+        device: 'cpu',
+        numThreads: 1,
+        maxModelLen: undefined,
+        kvCacheTokens: memory?.kvCacheTokens ?? 8192,
+        blockSize: 16,
+        cacheTypeK: 'f16',
+        cacheTypeV: 'f16',
+        batchInvariant: false,
+        maxNumSeqs: 8,
+        maxNumBatchedTokens: 128,
+      },
+      eviction: 'value',
+      scheduler: { maxNumSeqs: 8, maxNumBatchedTokens: 128, maxTbtMs: undefined, policy: 'fair+slo+program' },
+      tiers: memory?.tiers,
     },
-    eviction: 'value',
-    scheduler: { maxNumSeqs: 8, maxNumBatchedTokens: 128, maxTbtMs: undefined, policy: 'fair+slo+program' },
-  })
+    memory?.wrapFile,
+  )
   const tokenizer = openLlamaTokenizer(modelPath)
   const gguf = openGguf(modelPath)
   const card = readModelCard(gguf)
