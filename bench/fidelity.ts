@@ -7,7 +7,7 @@
  *
  * What was measured stays in the folder and is not measured again, so that a machine need be quiet for a while only:
  * --only calibrate or the name of a workload measures that alone. Delete a file of the folder to measure it anew.
- * --record keeps the plans of every run there as well, as calibrate has them recorded.
+ * Every run's plans are recorded: from its steps follows how fast the machine was just then.
  */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -19,8 +19,8 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
 import type { BenchReport, TargetFigures } from '../src/bench/bench-report.ts'
 import { bundledModel } from '../src/config/schema.ts'
-import type { Summary } from '../src/metrics/summary.ts'
-import { table } from './report.ts'
+import { paceOf, writePaced } from './fidelity/pace.ts'
+import { aimTable, detailTable, policyTable, type Compared } from './fidelity/tables.ts'
 
 const { values } = parseArgs({
   options: {
@@ -30,7 +30,6 @@ const { values } = parseArgs({
     folder: { type: 'string', default: 'fidelity-runs' },
     'max-num-seqs': { type: 'string', default: '16' },
     only: { type: 'string' },
-    record: { type: 'boolean', default: false },
   },
 })
 const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))
@@ -60,18 +59,6 @@ interface Point {
   readonly policy: string
 }
 
-interface Compared extends Point {
-  readonly measured: TargetFigures
-  readonly simulated: TargetFigures
-}
-
-const figures = ['TTFT', 'TPOT', 'end to end'] as const
-const statistics = ['mean', 'p50', 'p90', 'p99'] as const
-
-function summaryOf(of: TargetFigures, figure: (typeof figures)[number]): Summary | undefined {
-  return figure === 'TTFT' ? of.ttftMs : figure === 'TPOT' ? of.tpotMs : of.e2eMs
-}
-
 function switchyard(...args: string[]): Promise<{ stdout: string }> {
   return promisify(execFile)(process.execPath, ['--import', 'tsx', main, ...args], { maxBuffer: 2 ** 28 })
 }
@@ -87,7 +74,6 @@ async function withServer<Result>(
   plans: string,
   use: (url: string) => Promise<Result>,
 ): Promise<Result> {
-  const recording = values.record ? ['--record-plans', plans] : []
   const options = [
     '--port',
     '0',
@@ -97,7 +83,8 @@ async function withServer<Result>(
     policy,
     ...machine,
     ...engine,
-    ...recording,
+    '--record-plans',
+    plans,
   ]
   const child = spawn(process.execPath, ['--import', 'tsx', main, 'serve', values.model, ...options], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -119,14 +106,20 @@ async function capacityOf(workload: string): Promise<number> {
   const path = join(values.folder, `${workload}-capacity.json`)
   if (!existsSync(path)) {
     const load = ['--concurrency', values['max-num-seqs'], '--max-gap', '0']
-    await simulate(path, workloads[workload]!(400), ['--policy', 'fcfs', ...load])
+    await simulate(path, workloads[workload]!(400), latency, ['--policy', 'fcfs', ...load])
   }
   return (await figuresOf(path)).requestsPerSecond
 }
 
-async function simulate(path: string, workload: string, load: readonly string[]): Promise<void> {
-  const options = ['-w', workload, ...seed, '--latency', latency, ...engine, ...load, '--json', path]
+async function simulate(
+  path: string,
+  workload: string,
+  machine: string,
+  load: readonly string[],
+): Promise<TargetFigures> {
+  const options = ['-w', workload, ...seed, '--latency', machine, ...engine, ...load, '--json', path]
   await switchyard('simulate', ...options)
+  return figuresOf(path)
 }
 
 async function measure(
@@ -164,41 +157,20 @@ async function compare({ workload, share, policy }: Point): Promise<Compared | u
   const text = workloads[workload]!(Math.ceil(rate * Number(values.seconds)))
   const load = ['--rate', String(rate)]
   await measure(measuredPath, text, load, policy)
-  const simulatedPath = join(values.folder, `${name}-simulated.json`)
-  await simulate(simulatedPath, text, [...load, '--policy', policy])
   process.stderr.write(`${name}: ${rate.toFixed(2)} requests/s\n`)
-  const [measured, simulated] = [await figuresOf(measuredPath), await figuresOf(simulatedPath)]
-  return { workload, share, policy, measured, simulated }
-}
-
-const percent = (share: number): string => `${share < 0 ? '-' : '+'}${Math.abs(100 * share).toFixed(1)} %`
-
-function errorOf(measured: Summary | undefined, simulated: Summary | undefined, key: keyof Summary): string {
-  if (measured === undefined || simulated === undefined) return '-'
-  return percent(simulated[key] / measured[key] - 1)
-}
-
-function errorRows(compared: readonly Compared[]): string[][] {
-  return compared
-    .filter(({ policy }) => policy === usualPolicy)
-    .flatMap(({ workload, share, measured, simulated }) =>
-      figures.map((figure) => {
-        const [real, made] = [summaryOf(measured, figure), summaryOf(simulated, figure)]
-        const cells = statistics.map((key) => errorOf(real, made, key))
-        return [`${workload}, ${share} of capacity: ${figure}`, real?.mean.toFixed(1) ?? '-', ...cells]
-      }),
-    )
-}
-
-function policyRows(compared: readonly Compared[]): string[][] {
-  return compared
-    .filter(({ share, workload }) => share === busiest && workload === rankedWorkload)
-    .map(({ workload, policy, measured, simulated }) => [
-      `${workload}: ${policy}`,
-      ...[measured, simulated].flatMap(({ ttftMs, e2eMs }) =>
-        [ttftMs, e2eMs].map((summary) => summary?.mean.toFixed(1) ?? '-'),
-      ),
-    ])
+  const pace = await paceOf(`${measuredPath}.plans`, latency)
+  const paced = join(values.folder, `${name}-latency.json`)
+  await writePaced(latency, pace, paced)
+  const made = [...load, '--policy', policy]
+  return {
+    workload,
+    share,
+    policy,
+    pace,
+    measured: await figuresOf(measuredPath),
+    simulated: await simulate(join(values.folder, `${name}-simulated.json`), text, latency, made),
+    paced: await simulate(join(values.folder, `${name}-paced.json`), text, paced, made),
+  }
 }
 
 await mkdir(values.folder, { recursive: true })
@@ -211,8 +183,6 @@ for (const point of Object.keys(workloads).flatMap(pointsOf)) {
   const both = await compare(point)
   if (both !== undefined) compared.push(both)
 }
-process.stdout.write(
-  table(['error of the simulation', 'measured mean (ms)', ...statistics], errorRows(compared)),
-)
-const columns = ['TTFT', 'end to end', 'TTFT, simulated', 'end to end, simulated']
-process.stdout.write(`\n${table(['means at 0.9 of capacity (ms)', ...columns], policyRows(compared))}`)
+const usual = compared.filter(({ policy }) => policy === usualPolicy)
+const ranked = compared.filter(({ share, workload }) => share === busiest && workload === rankedWorkload)
+process.stdout.write(`${aimTable(usual)}\n${detailTable(usual)}\n${policyTable(ranked)}`)

@@ -152,6 +152,7 @@ function summary(path: string, { error, step, request, answerMicros, disturbed }
     `${error.numFitted + error.numHeldOut} steps, ${step.coefficients.length} coefficients.`,
     `Steps that the fit has not seen: off by ${percent(error.mean)} on average, ${percent(error.p50)} at the median, ` +
       `${percent(error.p90)} at the 90th percentile; ${percent(error.bias)} in sum.`,
+    `Steps that do the same differ by ${percent(error.noise)}: no fit can be nearer.`,
     `Disturbed steps, left out: ${percent(disturbed.steps)}, with ${percent(disturbed.time)} of the time.`,
     ...(disturbed.time > 0.05
       ? ['WARNING: this machine was busy with something else. Calibrate again when it is not.']

@@ -43,6 +43,7 @@ const schema = z.object({
     mean: share,
     p50: share,
     p90: share,
+    noise: share,
   }),
 })
 

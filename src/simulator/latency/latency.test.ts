@@ -120,6 +120,19 @@ describe('a fit of measured steps', () => {
     expect(Math.abs(error.bias)).toBeLessThan(0.02)
   })
 
+  test('tells how much steps differ that do the same', () => {
+    const random = new RandomStream(3)
+    const error = heldOutError(
+      Array.from({ length: 1000 }, () => ({
+        shape: decodes(4, 100),
+        micros: 1000 * (1 + 0.2 * (2 * random.next() - 1)),
+      })),
+    )
+    expect(error.noise).toBeGreaterThan(0.08)
+    expect(error.noise).toBeLessThan(0.12)
+    expect(error.mean / error.noise).toBeLessThan(1.2)
+  })
+
   test('never predicts that more work takes less time', () => {
     const latency = measured({
       step: fitSteps(steps(200, 0.5)).fit,

@@ -30,6 +30,8 @@ export interface FitError {
   readonly mean: number
   readonly p50: number
   readonly p90: number
+  /** The mean that a perfect prediction would be off by: how much steps differ that do the same. */
+  readonly noise: number
 }
 
 const allRowKnots = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048]
@@ -143,7 +145,21 @@ export function heldOutError(samples: readonly StepSample[]): FitError {
     mean: sumOf(errors, (error) => error) / Math.max(1, errors.length),
     p50: at(0.5),
     p90: at(0.9),
+    noise: noiseOf(samples),
   }
+}
+
+/** From decode steps one behind the other: the difference of two is that of one from its mean, times root two. */
+function noiseOf(samples: readonly StepSample[]): number {
+  const differences: number[] = []
+  samples.forEach(({ shape, micros }, index) => {
+    const before = samples[index - 1]
+    const isLike = before?.shape.numSequences === shape.numSequences
+    if (!isLike || shape.numChunks > 0 || before.shape.numChunks > 0) return
+    const [less, more] = [Math.min(micros, before.micros), Math.max(micros, before.micros)]
+    if (more <= disturbedFactor * less) differences.push((more - less) / ((more + less) / 2))
+  })
+  return sumOf(differences, (difference) => difference) / Math.max(1, differences.length) / Math.SQRT2
 }
 
 export interface MeasuredLatency {

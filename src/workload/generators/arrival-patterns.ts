@@ -5,23 +5,27 @@ import { cyclicArrivals, gammaArrivals, poissonArrivals } from '../arrivals.ts'
 import { ContentIds } from '../content.ts'
 import { defineGenerator, type Generated } from './generator.ts'
 import {
-  drawLength,
+  drawLengths,
   lengthParameters,
+  longParameters,
   numRequests,
   positive,
   rate,
   single,
   TenantDraw,
   tenantParameters,
+  type LengthValues,
 } from './population.ts'
 
-const common = { requests: numRequests, rate, ...lengthParameters, ...tenantParameters } as const
+const common = {
+  requests: numRequests,
+  rate,
+  ...lengthParameters,
+  ...longParameters,
+  ...tenantParameters,
+} as const
 
-interface CommonValues {
-  readonly prompt: number
-  readonly output: number
-  readonly spread: number
-  readonly 'max-tokens': number
+interface CommonValues extends LengthValues {
   readonly tenants: number
   readonly zipf: number
   readonly shares: string
@@ -68,17 +72,10 @@ function independent(values: CommonValues, arrivals: readonly Micros[], random: 
   const lengths = random.split(1)
   const tenants = new TenantDraw(values, random.split(2))
   const ids = new ContentIds()
-  const draw = (mean: number) =>
-    drawLength(lengths, { mean, spread: values.spread, max: values['max-tokens'] })
   const requests = arrivals.map((arrival) => {
-    const numPromptTokens = draw(values.prompt)
-    return single({
-      arrival,
-      tenant: tenants.next(),
-      numPromptTokens,
-      numOutputTokens: draw(values.output),
-      blocks: ids.take(Math.ceil(numPromptTokens / blockSize)),
-    })
+    const drawn = drawLengths(lengths, values)
+    const blocks = ids.take(Math.ceil(drawn.numPromptTokens / blockSize))
+    return single({ arrival, tenant: tenants.next(), ...drawn, blocks })
   })
   return { blockSize, requests }
 }

@@ -89,6 +89,19 @@ describe('what they draw', () => {
     expect(share('tenant-2')).toBeCloseTo(0.1, 1)
   })
 
+  it.each(['poisson', 'tenants'])('%s puts long prompts beside others', (name) => {
+    const { requests } = generateWorkload(
+      name,
+      { requests: 4000, prompt: 100, 'long-share': 0.1, 'long-prompt': 2000 },
+      9,
+    )
+    const lengths = requests.map(({ numPromptTokens }) => numPromptTokens)
+    expect(new Set(lengths)).toEqual(new Set([100, 2000]))
+    const share = lengths.filter((length) => length === 2000).length / lengths.length
+    expect(share).toBeGreaterThan(0.085)
+    expect(share).toBeLessThan(0.115)
+  })
+
   it('gives each of many tenants its part', () => {
     const { requests } = generateWorkload('tenants', { requests: 1000, tenants: 4, zipf: 1 }, 1)
     const counts = [0, 1, 2, 3].map(

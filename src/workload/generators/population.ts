@@ -22,6 +22,12 @@ export const lengthParameters = {
   'max-tokens': { default: 32_768, min: 1, integer: true, about: 'Longest prompt, and longest answer.' },
 } as const
 
+/** Long prompts beside others: documents beside chats. */
+export const longParameters = {
+  'long-share': { default: 0, min: 0, max: 1, about: 'Share of the requests with a long prompt.' },
+  'long-prompt': { default: 4096, min: 1, about: 'Mean tokens of a long prompt.' },
+} as const
+
 export const tenantParameters = {
   tenants: { default: 1, min: 1, integer: true, about: 'How many tenants.' },
   zipf: { default: 0, min: 0, about: 'Exponent of the Zipf law of their shares; 0: all are equal.' },
@@ -67,6 +73,30 @@ export function drawLength(
   { mean, spread, max }: { readonly mean: number; readonly spread: number; readonly max: number },
 ): number {
   return Math.min(max, Math.max(1, Math.round(logNormal(random, mean, spread))))
+}
+
+export interface LengthValues {
+  readonly prompt: number
+  readonly output: number
+  readonly spread: number
+  readonly 'max-tokens': number
+  readonly 'long-share': number
+  readonly 'long-prompt': number
+}
+
+/** Lengths of a request's prompt and of its answer. */
+export function drawLengths(
+  random: RandomStream,
+  values: LengthValues,
+): Pick<WorkloadRequest, 'numPromptTokens' | 'numOutputTokens'> {
+  const share = values['long-share']
+  const isLong = share > 0 && random.next() < share
+  const draw = (mean: number) =>
+    drawLength(random, { mean, spread: values.spread, max: values['max-tokens'] })
+  return {
+    numPromptTokens: draw(isLong ? values['long-prompt'] : values.prompt),
+    numOutputTokens: draw(values.output),
+  }
 }
 
 /** A request that belongs to no program. */

@@ -2,8 +2,9 @@ import { gammaArrivals } from '../arrivals.ts'
 import { ContentIds } from '../content.ts'
 import { defineGenerator } from './generator.ts'
 import {
-  drawLength,
+  drawLengths,
   lengthParameters,
+  longParameters,
   numRequests,
   rate,
   single,
@@ -21,6 +22,7 @@ export const tenants = defineGenerator({
     requests: numRequests,
     rate: { ...rate, about: 'Mean requests per second of all tenants together.' },
     ...lengthParameters,
+    ...longParameters,
     ...tenantParameters,
     tenants: { ...tenantParameters.tenants, default: 8 },
     zipf: { ...tenantParameters.zipf, default: 1 },
@@ -35,13 +37,10 @@ export const tenants = defineGenerator({
       const part = share / total
       const count = Math.max(1, Math.round(values.requests * part))
       const lengths = own.split(1)
-      const draw = (mean: number) =>
-        drawLength(lengths, { mean, spread: values.spread, max: values['max-tokens'] })
       return gammaArrivals(count, values.rate * part, values.cv, own.split(0)).map((arrival) => {
-        const numPromptTokens = draw(values.prompt)
-        const blocks = ids.take(Math.ceil(numPromptTokens / blockSize))
-        const numOutputTokens = draw(values.output)
-        return single({ arrival, tenant: tenantName(index), numPromptTokens, numOutputTokens, blocks })
+        const drawn = drawLengths(lengths, values)
+        const blocks = ids.take(Math.ceil(drawn.numPromptTokens / blockSize))
+        return single({ arrival, tenant: tenantName(index), ...drawn, blocks })
       })
     })
     return { blockSize, requests }
