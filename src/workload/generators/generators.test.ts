@@ -89,7 +89,7 @@ describe('what they draw', () => {
     expect(share('tenant-2')).toBeCloseTo(0.1, 1)
   })
 
-  it.each(['poisson', 'tenants'])('%s puts long prompts beside others', (name) => {
+  it.each(['poisson', 'tenants'] as const)('%s puts long prompts beside others', (name) => {
     const { requests } = generateWorkload(
       name,
       { requests: 4000, prompt: 100, 'long-share': 0.1, 'long-prompt': 2000 },
