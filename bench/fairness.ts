@@ -5,6 +5,9 @@
  *
  *   npx tsx bench/fairness.ts --model FILE --peer llama-server [--only flood,agents,deadlines,mixed] [--small]
  *   npx tsx bench/fairness.ts --simulate LATENCY-FILE [--plot goodput.svg]
+ *
+ * `--points` are workflows per second for `deadlines`, shares of the capacity for `mixed`; `--capacity` in chats per
+ * second, if it is known, saves measuring it. `--policies` names who serves: policies, `default`, `llama-server`.
  */
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
@@ -29,7 +32,9 @@ const { values } = parseArgs({
     peer: { type: 'string' },
     simulate: { type: 'string' },
     only: { type: 'string', default: 'flood,agents,deadlines,mixed' },
-    shares: { type: 'string', default: '0.5,0.6,0.7,0.8,0.9,1,1.1,1.2,1.3' },
+    points: { type: 'string' },
+    policies: { type: 'string' },
+    capacity: { type: 'string' },
     plot: { type: 'string' },
     small: { type: 'boolean', default: false },
   },
@@ -68,9 +73,18 @@ async function send(url: string, workload: Workload): Promise<readonly RequestRe
 }
 
 const isReal = values.simulate === undefined
-/** The peer is left out where there is none. */
-function withPeer(servers: readonly Server[], peer: Server): readonly Server[] {
-  return isReal && values.peer !== undefined ? [...servers, peer] : servers
+const wanted = values.policies?.split(',').map((name) => (name === 'default' ? byDefault : name))
+
+/** Those that were asked for; all without such a wish, but for the peer where there is none. */
+function chosen(servers: readonly Server[]): readonly Server[] {
+  return servers.filter(({ policy }) => {
+    if (policy === 'llama-server' && (!isReal || values.peer === undefined)) return false
+    return wanted?.includes(policy) ?? true
+  })
+}
+
+function pointsOr(usual: readonly number[]): readonly number[] {
+  return values.points?.split(',').map(Number) ?? usual
 }
 
 const ms = (value: number | undefined): string => (value === undefined ? '-' : value.toFixed(0))
@@ -106,7 +120,10 @@ async function runFlood(): Promise<void> {
   const alone = await run(server, 'alone', flood({ seconds: span }))
   await run(server, 'flood', flood({ seconds: span, count: few }), alone)
   await run(server, 'flood in sessions', flood({ seconds: span, count: few, sessions: true }), alone)
-  for (const other of withPeer([{ policy: 'fcfs', ...size }], { policy: 'llama-server', ...size }))
+  for (const other of chosen([
+    { policy: 'fcfs', ...size },
+    { policy: 'llama-server', ...size },
+  ]))
     await run(other, 'flood', flood({ seconds: span, count: few }), alone)
   const header = [
     'visitor',
@@ -152,12 +169,13 @@ async function runAgents(): Promise<void> {
   })
   const size = { maxNumSeqs: 16, kvTokens: 8192 }
   const rows: string[][] = []
-  const ours: Server[] = [
+  const servers: Server[] = [
     { policy: byDefault, ...size },
     { policy: 'fcfs', eviction: 'lru', ...size },
+    // More slots than the pool has room for end in errors there.
+    { policy: 'llama-server', ...size, maxNumSeqs: 4 },
   ]
-  // More slots than the pool has room for end in errors there.
-  for (const server of withPeer(ours, { policy: 'llama-server', ...size, maxNumSeqs: 4 })) {
+  for (const server of chosen(servers)) {
     const records = await serve(server, load)
     const all = [...durations(records).values()]
     const sorted = summarize(all)
@@ -190,9 +208,9 @@ function p95(all: readonly number[]): number {
 
 async function runDeadlines(): Promise<void> {
   const size = { maxNumSeqs: 8, kvTokens: 32_768 }
-  const rates = isReal ? [0.9] : [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2]
+  const servers = chosen((['fcfs', byDefault, 'deadline'] as const).map((policy) => ({ policy, ...size })))
   const rows: string[][] = []
-  for (const rate of rates) {
+  for (const rate of pointsOr(isReal ? [0.9] : [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2])) {
     const load = agents({
       programs: values.small ? 6 : 60,
       rate,
@@ -206,14 +224,14 @@ async function runDeadlines(): Promise<void> {
     })
     const due = new Map(load.requests.map(({ program, deadline }) => [program!, deadline!.after / 1000]))
     const row = [rate.toFixed(2)]
-    for (const policy of ['fcfs', byDefault, 'deadline'] as const) {
-      const took = durations(await serve({ policy, ...size }, load))
+    for (const server of servers) {
+      const took = durations(await serve(server, load))
       const numMet = [...took].filter(([program, each]) => each <= due.get(program)!).length
       row.push(percent(numMet / took.size))
     }
     rows.push(told(row))
   }
-  print('Deadlines met', ['workflows/s', 'fcfs', byDefault, 'deadline'], rows)
+  print('Deadlines met', ['workflows/s', ...servers.map(({ policy }) => policy)], rows)
 }
 
 const kinds = ['chats', 'readers', 'jobs'] as const
@@ -223,20 +241,14 @@ async function runMixed(): Promise<void> {
   const rows: string[][] = []
   const span = values.small ? 5 : isReal ? 40 : 300
   const points: GoodputPoint[] = []
-  // More than anybody can serve: what is served meanwhile is the capacity.
-  const most = mixed({ rate: 6, seconds: values.small ? 3 : 30 })
-  const records = await serve({ policy: 'fcfs', ...size }, most)
-  const chatsAtCapacity = (6 * (values.small ? 3 : 30)) / lastEnd(records)
-  process.stdout.write(
-    `\nCapacity: ${chatsAtCapacity.toFixed(2)} chats/s with the others that belong to them.\n`,
-  )
-  for (const share of values.shares.split(',').map(Number)) {
-    for (const policy of ['fcfs', 'fair', 'slo', byDefault] as const) {
-      if (isReal && (policy === 'fair' || policy === 'slo')) continue
-      const records = await serve(
-        { policy, ...size },
-        mixed({ rate: share * chatsAtCapacity, seconds: span }),
-      )
+  const capacity = Number(values.capacity ?? (await measureCapacity(size)))
+  process.stdout.write(`\nCapacity: ${capacity.toFixed(2)} chats/s with the others that belong to them.\n`)
+  const usual = isReal ? (['fcfs', byDefault] as const) : (['fcfs', 'fair', 'slo', byDefault] as const)
+  const servers = chosen(usual.map((policy) => ({ policy, ...size })))
+  for (const share of pointsOr([0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3])) {
+    for (const server of servers) {
+      const { policy } = server
+      const records = await serve(server, mixed({ rate: share * capacity, seconds: span }))
       const shares = kinds.map((tenant) => goodput(records, tenant))
       rows.push(told([share.toFixed(2), policy, ...shares.map(percent)]))
       kinds.forEach((kind, index) => points.push({ share, policy, kind, goodput: shares[index]! }))
@@ -244,6 +256,13 @@ async function runMixed(): Promise<void> {
   }
   print('Mixed classes, share that met its targets', ['of capacity', 'policy', ...kinds], rows)
   if (values.plot !== undefined) await writeFile(values.plot, goodputPlot(points, titles))
+}
+
+/** Chats per second. More come than anybody can serve: what is served meanwhile is the capacity. */
+async function measureCapacity(size: { maxNumSeqs: number; kvTokens: number }): Promise<number> {
+  const load = { rate: 6, seconds: values.small ? 3 : 30 }
+  const records = await serve({ policy: 'fcfs', ...size }, mixed(load))
+  return (load.rate * load.seconds) / lastEnd(records)
 }
 
 const titles = {

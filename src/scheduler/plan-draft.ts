@@ -28,6 +28,12 @@ export class PlanDraft {
     }
   }
 
+  /** As `add`, for a stream that comes late: it may be too much for the step. */
+  addLater(stream: Sequence): void {
+    if (this.#budget.bearsToken(stream.tokens.length)) this.add(stream)
+    else stream.numStepsMissed += 1
+  }
+
   /** The sequence has blocks for all its tokens. Nothing happens when the step is full. */
   add(sequence: Sequence): void {
     const position = sequence.numComputedTokens
@@ -37,6 +43,7 @@ export class PlanDraft {
     this.#budget.take(position, length, samples && length === 1)
     sequence.isInFlight = true
     this.sequences.push(sequence)
+    sequence.numStepsMissed = 0
     this.entries.push({
       sequenceId: sequence.id,
       requestId: sequence.request.id,

@@ -26,6 +26,15 @@ export interface SchedulingPolicy {
    * back to where it began before somebody has got a new token.
    */
   pickYielding?(next: SequenceView, running: readonly SequenceView[]): SequenceView | undefined
+  /**
+   * Streams among `running` that get their next token behind what goes ahead of them in `sortForStep`, as far as the
+   * step then bears them, and not first of all. `next`: the first in line.
+   */
+  pickLater?(
+    running: readonly SequenceView[],
+    next: SequenceView | undefined,
+    outlook: StepOutlook,
+  ): readonly SequenceView[]
   /** Sorts those that share what streams leave of a step, given in order of admission, and returns them. */
   sortForStep?<Each extends SequenceView>(sequences: Each[]): Each[]
   /** `next`, first in line, may take its part of a step before that of `other`, which runs. */
@@ -38,6 +47,18 @@ export interface SchedulingPolicy {
   onFinished?(sequence: SequenceView): void
   /** Once a step, or once for several alike, after their tokens are appended and before anybody ends with them. */
   onStepEnd?(step: StepService): void
+}
+
+/** What is known of a step before it is planned. */
+export interface StepOutlook {
+  readonly now: Micros
+  /** How long the step is to take, at most. */
+  readonly target: Micros
+  /**
+   * Prompt tokens that it is predicted to bear beside so many streams, which look at so many keys together; negative
+   * when it does not bear the streams.
+   */
+  promptTokensBeside(numStreams: number, numKeys: number): number
 }
 
 /** Who was served in a step, or in several one after the other that only decoded for the same sequences. */

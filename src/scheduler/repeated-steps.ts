@@ -3,7 +3,9 @@
  * each. A simulation lets many of them pass at once. What they change, and in which order, is what `update` and
  * `schedule` would have changed step by step; a test compares the two over random workloads.
  */
+import { micros } from '../core/units.ts'
 import type { KvCacheManager } from '../kvcache/kv-cache-manager.ts'
+import type { SchedulingPolicy } from './policy.ts'
 import type { Sequence } from './sequence.ts'
 import type { StepPlan } from './step-plan.ts'
 
@@ -22,6 +24,14 @@ export function repeatsOf(
     numRepeats = Math.min(numRepeats, sequence.maxLength - sequence.tokens.length - 1)
   }
   return numRepeats > 0 && haveBlocks(running, numRepeats, kv) ? numRepeats : 0
+}
+
+/** Whether one of `running` would have to stand back if answers that grow made steps too long. */
+export function mayStandBack(policy: SchedulingPolicy, running: readonly Sequence[]): boolean {
+  if (policy.pickLater === undefined || policy.stepTarget?.(running) === undefined) return false
+  const promptTokensBeside = (numStreams: number): number => (numStreams < running.length ? 0 : -1)
+  const outlook = { now: micros(0), target: micros(1), promptTokensBeside }
+  return policy.pickLater(running, undefined, outlook).length > 0
 }
 
 /** Whether all can grow by so many tokens, whatever is taken ahead for them. */

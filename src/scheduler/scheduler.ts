@@ -21,11 +21,11 @@ import { applyEntry, type Sampled, type SequenceResult } from './finished-step.t
 import type { SchedulingPolicy } from './policy.ts'
 import { PlanDraft } from './plan-draft.ts'
 import { ProgramBook } from './programs/program-book.ts'
-import { appendToAll, repeatsOf } from './repeated-steps.ts'
+import { appendToAll, mayStandBack, repeatsOf } from './repeated-steps.ts'
 import { Room } from './room.ts'
 import { RunningSet } from './running-set.ts'
 import type { SchedulerConfig } from './scheduler-config.ts'
-import { Sequence } from './sequence.ts'
+import { Sequence, type SequenceView } from './sequence.ts'
 import { ServiceNotes } from './service-notes.ts'
 import type { PlanEntry, StepPlan } from './step-plan.ts'
 import type { StepWork } from './step-work.ts'
@@ -34,6 +34,8 @@ import type { WaitReason } from './timeline.ts'
 import { TokenBudget } from './token-budget.ts'
 import type { WaitingQueue } from './waiting-queue.ts'
 import { Yielding } from './yielding.ts'
+
+const nobody: ReadonlySet<SequenceView> = new Set()
 
 export class Scheduler {
   readonly #kv: KvCacheManager
@@ -178,14 +180,16 @@ export class Scheduler {
     const turn = { now, heir, preempted }
     const draft = new PlanDraft(this.#kv, this.#budget)
     if (this.#compacts) draft.compact(running, this.numWaiting)
-    // Who has caught up goes first: no stream waits for a prompt.
+    const later = this.#pickLater(turn)
+    // Who has caught up goes first: no stream waits for a prompt, unless the policy lets it.
     for (const sequence of running) {
-      if (sequence.numPendingTokens === 1) draft.add(sequence)
+      if (sequence.numPendingTokens === 1 && !later.has(sequence)) draft.add(sequence)
     }
-    const sharing = running.filter(({ numPendingTokens }) => numPendingTokens > 1)
+    const sharing = running.filter((each) => each.numPendingTokens > 1 || later.has(each))
     for (const sequence of this.#policy.sortForStep?.(sharing) ?? sharing) {
       if (mayAdmit) this.#admitAhead(sequence, draft, turn)
-      draft.add(sequence)
+      if (later.has(sequence)) draft.addLater(sequence)
+      else draft.add(sequence)
     }
     this.#waitReason = mayAdmit ? this.#entrance.admit(draft, turn) : 'preemption'
     this.#kv.swapper?.keepAll()
@@ -243,6 +247,7 @@ export class Scheduler {
   numRepeats(most: number): number {
     const plan = this.#inFlight
     if (plan === undefined || this.numWaiting > 0) return 0
+    if (mayStandBack(this.#policy, this.#running.sequences)) return 0
     return repeatsOf(plan, this.#running.sequences, { kv: this.#kv, most })
   }
 
@@ -284,6 +289,14 @@ export class Scheduler {
       invariant(status === 'waiting' || status === 'preempted', `sequence ${id} waits and is ${status}`)
       invariant(numComputedTokens === 0, `sequence ${id} waits and has KV`)
     }
+  }
+
+  /** Streams that the step is not first of all for. */
+  #pickLater({ now, heir }: Turn): ReadonlySet<SequenceView> {
+    const outlook = this.#policy.pickLater === undefined ? undefined : this.#budget.outlook(now)
+    if (outlook === undefined) return nobody
+    const next = heir ?? this.#swapIns.next(now)
+    return new Set(this.#policy.pickLater?.(this.#running.sequences, next, outlook))
   }
 
   /** Admits those that go ahead of one that runs. */

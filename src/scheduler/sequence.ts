@@ -18,6 +18,8 @@ export interface SequenceView {
   /** Tokens whose KV exists; 0 again after a preemption. */
   readonly numComputedTokens: number
   readonly numPreemptions: number
+  /** Steps in a row that did not bear its next token. */
+  readonly numStepsMissed: number
   /** Prompt tokens whose KV was there when it was admitted first. */
   readonly numCachedTokens: number
   /** Finds the beginning of `tokens` in the prefix cache; undefined where there is none. */
@@ -46,6 +48,7 @@ export class Sequence implements SequenceView {
   /** Tokens that its blocks can hold, while it runs. */
   numTokenSlots = 0
   numPreemptions = 0
+  numStepsMissed = 0
   numCachedTokens = 0
   keys: PrefixKeys | undefined
   /** The step under way reads and writes its blocks. */

@@ -1,5 +1,7 @@
 import { ServingError } from '../core/errors.ts'
+import { micros, type Micros } from '../core/units.ts'
 import { CostModel } from './cost-model.ts'
+import type { StepOutlook } from './policy.ts'
 import { keysAttended, type StepWork } from './step-work.ts'
 
 export interface TokenBudgetConfig {
@@ -68,8 +70,8 @@ export class TokenBudget {
     const room = this.#config.maxNumBatchedTokens - this.#numDecodes - this.#numPrefillTokens
     const most = Math.max(0, Math.min(wanted, room))
     if (most <= 1 || this.#target === Infinity || this.#numDecodes === 0) return most
-    const trusted = Math.max(firstPrefill, prefillGrowth * this.#mostPrefillSeen) - this.#numPrefillTokens
-    const within = this.#longestWithin(this.#target * safety, position, Math.min(most, trusted))
+    const trusted = Math.min(most, this.#mostPrefill - this.#numPrefillTokens)
+    const within = longest(trusted, (count) => this.#predictWith(position, count) <= this.#target * safety)
     return Math.min(most, Math.max(within, leastPrefill - this.#numPrefillTokens))
   }
 
@@ -87,6 +89,38 @@ export class TokenBudget {
       attendedKeys: this.#attendedKeys + length,
     }
     return this.#costs.predict(together) <= this.#streamTarget
+  }
+
+  /** Whether the step can take the next token of one more stream, of `length` tokens, within its target. */
+  bearsToken(length: number): boolean {
+    const numTokens = this.#numDecodes + this.#numPrefillTokens
+    if (numTokens >= this.#config.maxNumBatchedTokens) return false
+    if (numTokens === 0 || this.#target === Infinity) return true
+    const predicted = this.#costs.predict({
+      numDecodes: this.#numDecodes + 1,
+      numPrefillTokens: this.#numPrefillTokens,
+      attendedKeys: this.#attendedKeys + length,
+    })
+    return predicted <= this.#target * safety
+  }
+
+  /** See `StepOutlook`. Undefined while streams bear any step. */
+  outlook(now: Micros): StepOutlook | undefined {
+    if (this.#streamTarget === Infinity) return undefined
+    const room = this.#config.maxNumBatchedTokens
+    return {
+      now,
+      target: micros(this.#streamTarget),
+      promptTokensBeside: (numDecodes, attendedKeys) => {
+        const within = this.#target * safety
+        if (this.#costs.predict({ numDecodes, numPrefillTokens: 0, attendedKeys }) > within) return -1
+        const most = Math.min(this.#mostPrefill, room - numDecodes)
+        return longest(most, (numPrefillTokens) => {
+          const keys = attendedKeys + keysAttended(0, numPrefillTokens)
+          return this.#costs.predict({ numDecodes, numPrefillTokens, attendedKeys: keys }) <= within
+        })
+      },
+    }
   }
 
   /**
@@ -117,16 +151,9 @@ export class TokenBudget {
     this.#costs.observe(work, stepMicros)
   }
 
-  /** The longest chunk, at most `most` tokens, with which the step is predicted to take `micros` or less. */
-  #longestWithin(micros: number, position: number, most: number): number {
-    let low = 0
-    let high = most
-    while (low < high) {
-      const middle = (low + high + 1) >> 1
-      if (this.#predictWith(position, middle) <= micros) low = middle
-      else high = middle - 1
-    }
-    return low
+  /** Prompt tokens that a step may be trusted with. */
+  get #mostPrefill(): number {
+    return Math.max(firstPrefill, prefillGrowth * this.#mostPrefillSeen)
   }
 
   #predictWith(position: number, numTokens: number): number {
@@ -136,6 +163,18 @@ export class TokenBudget {
       attendedKeys: this.#attendedKeys + keysAttended(position, numTokens),
     })
   }
+}
+
+/** The longest chunk, at most `most` tokens, that is short enough. */
+function longest(most: number, isShortEnough: (numTokens: number) => boolean): number {
+  let low = 0
+  let high = most
+  while (low < high) {
+    const middle = (low + high + 1) >> 1
+    if (isShortEnough(middle)) low = middle
+    else high = middle - 1
+  }
+  return low
 }
 
 function requirePositive(name: string, value: number): void {

@@ -168,6 +168,12 @@ export function servedAlone(request: GenerationRequest, numBlocks: number) {
   return { tokens, reason }
 }
 
+interface Stream {
+  readonly serviceClass: string
+  /** Steps in a row. */
+  numMissed: number
+}
+
 /** Serves a scenario to its end, checking the laws of docs/invariants.md at every step. */
 export class SchedulerRun {
   readonly plans: StepPlan[] = []
@@ -179,12 +185,17 @@ export class SchedulerRun {
   #tiers: TierMachine | undefined
   readonly #numComputed = new Map<number, number>()
   readonly #generated = new Map<RequestId, number[]>()
-  /** Sequences that have all their KV but for the last token: they get the next token in every step. */
-  readonly #streaming = new Set<number>()
+  /**
+   * Sequences that have all their KV but for the last token: they get the next token in every step, but for those
+   * that the policy lets stand back.
+   */
+  readonly #streaming = new Map<number, Stream>()
+  readonly #letsStandBack: boolean
   #step = 0
 
   constructor(scenario: Scenario, policy: SchedulingPolicy) {
     this.#scenario = scenario
+    this.#letsStandBack = policy.pickLater !== undefined
     const { numBlocks, eviction } = scenario
     this.#machine = new PagedMachine(numBlocks, blockSize)
     const swapper = scenario.tiers && this.#swapperOf(scenario.tiers)
@@ -287,8 +298,12 @@ export class SchedulerRun {
     check(isOnce, 'a plan names a sequence twice')
     const longest = entries.findIndex(({ tokens }) => tokens.length > 1)
     const first = new Set(longest < 0 ? ids : ids.slice(0, longest))
-    const isServed = [...this.#streaming].every((id) => first.has(id as SequenceId))
-    check(isServed, 'a stream waits, or comes behind a prompt')
+    for (const [id, stream] of this.#streaming) {
+      const isServed = first.has(id as SequenceId)
+      check(isServed || this.#mayStandBack(stream), 'a stream waits, or comes behind a prompt')
+      stream.numMissed = ids.includes(id as SequenceId) ? 0 : stream.numMissed + 1
+      check(stream.numMissed <= 15, 'a stream stands back for too long')
+    }
     for (const { sequenceId, tokens, position, extents } of entries) {
       const numComputed = this.#numComputed.get(sequenceId)
       const isFound = numComputed === undefined && this.#scenario.eviction !== undefined
@@ -300,13 +315,18 @@ export class SchedulerRun {
     }
   }
 
+  #mayStandBack({ serviceClass }: Stream): boolean {
+    return this.#letsStandBack && (serviceClass === 'flex' || serviceClass === 'batch')
+  }
+
   #collect(results: readonly SequenceResult[]): void {
     for (const { sequence, tokenId, finish } of results) {
       const { id } = sequence.request
       check(!this.ended.has(id), 'something comes after the end')
       if (tokenId !== undefined) {
         this.#generated.set(id, [...this.generatedBy(id), tokenId])
-        this.#streaming.add(sequence.id)
+        if (!this.#streaming.has(sequence.id))
+          this.#streaming.set(sequence.id, { serviceClass: sequence.request.serviceClass, numMissed: 0 })
       }
       if (finish === undefined) continue
       this.ended.set(id, { sequence, tokenId, finish })

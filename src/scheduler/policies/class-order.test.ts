@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { createRequest } from '../../../test/support/generate.ts'
 import { runVirtually, type VirtualRequest } from '../../../test/support/virtual-run.ts'
-import { micros } from '../../core/units.ts'
+import { micros, toSequenceId } from '../../core/units.ts'
+import { Sequence } from '../sequence.ts'
 import { fairSloProgram } from './fair-slo-program.ts'
 import { fcfs } from './fcfs.ts'
 import { slo } from './slo.ts'
@@ -42,6 +44,24 @@ describe.each([
     }
     expect(met(createPolicy())).toBeGreaterThan(0.95)
     expect(met(fcfs())).toBeLessThan(0.3)
+  })
+
+  it('who is late goes before work that need not hurry, and behind what is due by then', () => {
+    // Seconds before now; chats are promised 0.5 s, flex 30 s, batch 600 s.
+    const firstOf = (...waiting: (readonly [serviceClass: string, arrivedBefore: number])[]): string => {
+      const queue = createPolicy().createQueue()
+      for (const [index, [serviceClass, arrivedBefore]] of waiting.entries()) {
+        const arrivedAt = micros((1000 - arrivedBefore) * second)
+        const request = createRequest({ id: `${index}`, promptTokens: [1], serviceClass, arrivedAt })
+        queue.add(new Sequence(toSequenceId(index), request, 9, new Set()))
+      }
+      return queue.peek(micros(1000 * second))!.request.serviceClass
+    }
+    expect(firstOf(['batch', 60], ['priority', 0.6])).toBe('priority')
+    expect(firstOf(['flex', 20], ['priority', 0.6])).toBe('priority')
+    expect(firstOf(['priority', 0.6], ['flex', 29.9])).toBe('flex')
+    expect(firstOf(['batch', 60], ['flex', 50])).toBe('flex')
+    expect(firstOf(['flex', 50], ['batch', 599])).toBe('batch')
   })
 
   it('no class waits for ever, however much more urgent work there is', () => {

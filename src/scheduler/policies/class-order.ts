@@ -1,10 +1,11 @@
 import { defaultServiceClasses, type ServiceClass } from '../../core/service-class.ts'
 import type { Micros } from '../../core/units.ts'
-import type { PolicyOptions, Served } from '../policy.ts'
+import type { PolicyOptions, Served, StepOutlook } from '../policy.ts'
 import { ClassQueue } from '../queues/class-queue.ts'
 import type { Sequence, SequenceView } from '../sequence.ts'
 import type { WaitingQueue } from '../waiting-queue.ts'
 import { defaultPrices, FairShare } from './fair-share.ts'
+import { pickLater, type LaterRules } from './later-streams.ts'
 
 /** Weighted tokens over weight by which a class may get ahead of another that waits. */
 const mostDebt = 4096
@@ -12,10 +13,9 @@ const mostDebt = 4096
 /**
  * Order among service classes. Who goes first, by the first rule that tells two apart:
  *
- * 1. a class that is not ahead of what it owes: by `mostDebt` or less further than the class behind all that wait;
+ * 1. a class that is at most `mostDebt` ahead of each other that waits;
  * 2. the request whose first token is due first by its class's target; one that is late is due as long from now as
- *    its class was promised: behind all that can still be in time and would not be otherwise, before all that need
- *    not hurry.
+ *    its class was promised: before work that need not hurry, behind what would be late too.
  *
  * Rule 1 bounds starvation: while a request waits at the head of a class of weight w, every other class x of weight
  * w_x gains at most w_x mostDebt weighted tokens and one request before it is too far ahead, and from then on only what
@@ -29,6 +29,17 @@ export class ClassOrder<Queue extends WaitingQueue> {
   readonly #classes: ReadonlyMap<string, ServiceClass>
   readonly #default: ServiceClass
   readonly #share: FairShare
+  readonly #laterRules: LaterRules = {
+    classOf: (sequence) => this.classOf(sequence),
+    goesAhead: (next, other) => this.goesAhead(next, other),
+    dueAt: (sequence, now) => dueAt(sequence, this.classOf(sequence), now),
+    numWaitingTokens: () => {
+      let numTokens = 0
+      for (const { name, yields } of this.#classes.values())
+        if (!yields) numTokens += this.queue.numTokensOf(name)
+      return numTokens
+    },
+  }
 
   constructor(options: PolicyOptions, createQueue: (className: string) => Queue) {
     const classes = options.serviceClasses ?? defaultServiceClasses
@@ -99,19 +110,31 @@ export class ClassOrder<Queue extends WaitingQueue> {
     return yielding
   }
 
+  /** See `later-streams.ts`. */
+  pickLater(
+    running: readonly SequenceView[],
+    next: SequenceView | undefined,
+    outlook: StepOutlook,
+  ): readonly SequenceView[] {
+    return pickLater(this.#laterRules, running, next, outlook)
+  }
+
   /** Its prompt before what a looser class has in the step, unless it owes that class. */
   goesAhead(next: SequenceView, other: SequenceView): boolean {
     const [own, each] = [this.classOf(next), this.classOf(other)]
     return isLooser(each, own) && !this.#owes(own, each)
   }
 
-  /** Tighter classes first, but those that owe the one furthest behind last; a class keeps its order. */
+  /** Tighter classes first, but those that owe the one furthest behind last; then who missed most steps. */
   sortForStep<Each extends SequenceView>(sequences: Each[]): Each[] {
     if (sequences.length < 2) return sequences
     const least = sequences.reduce((lowest, each) => Math.min(lowest, this.#counterOf(each)), Infinity)
     const isAhead = (each: Each): number => Number(this.#counterOf(each) > least + mostDebt)
     return sequences.sort(
-      (a, b) => isAhead(a) - isAhead(b) || compareTightness(this.classOf(a), this.classOf(b)),
+      (a, b) =>
+        isAhead(a) - isAhead(b) ||
+        compareTightness(this.classOf(a), this.classOf(b)) ||
+        b.numStepsMissed - a.numStepsMissed,
     )
   }
 

@@ -39,6 +39,7 @@ export function fairSloProgram(options: PolicyOptions = {}): SchedulingPolicy {
     goesAhead: (next, other) =>
       classes.goesAhead(next, other) ||
       (classes.classOf(next) === classes.classOf(other) && orderOf(next).goesAhead(next, other)),
+    pickLater: (running, next, outlook) => classes.pickLater(running, next, outlook),
     sortForStep: (sequences) => classes.sortForStep(sequences),
     stepTarget: (running) => classes.stepTarget(running),
     onAdmitted(sequence) {

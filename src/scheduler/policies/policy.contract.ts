@@ -41,7 +41,13 @@ function sequenceOf({ arrivedAt, numPromptTokens, terms: given }: RequestShape, 
 /** Frozen, so that a policy that changes one fails. */
 function runningView(shape: RequestShape, index: number): SequenceView {
   const { id, request, tokens, numPromptTokens } = sequenceOf(shape, index)
-  const progress = { numOutputTokens: 0, numComputedTokens: 1, numPreemptions: 0, numCachedTokens: 0 }
+  const progress = {
+    numOutputTokens: 0,
+    numComputedTokens: 1,
+    numPreemptions: 0,
+    numStepsMissed: 0,
+    numCachedTokens: 0,
+  }
   const times = { firstScheduledAt: micros(6), firstTokenAt: undefined }
   return Object.freeze({
     id,

@@ -15,6 +15,7 @@ export function slo(options: PolicyOptions = {}): SchedulingPolicy {
     pickVictim: (running) => classes.loosestOf(running).at(-1),
     pickYielding: (next, running) => classes.pickYielding(next, running),
     goesAhead: (next, other) => classes.goesAhead(next, other),
+    pickLater: (running, next, outlook) => classes.pickLater(running, next, outlook),
     sortForStep: (sequences) => classes.sortForStep(sequences),
     stepTarget: (running) => classes.stepTarget(running),
     onAdmitted: (sequence) => classes.onAdmitted(sequence),

@@ -18,6 +18,8 @@ export class ClassQueue<Queue extends WaitingQueue = WaitingQueue> implements Wa
   readonly #queues = new Map<string, Queue>()
   /** How many of each class are set aside. */
   readonly #numAside = new Map<string, number>()
+  /** Of all of a class that wait, or are set aside. */
+  readonly #numTokens = new Map<string, number>()
 
   constructor(rules: ClassRules<Queue>) {
     this.#rules = rules
@@ -32,6 +34,11 @@ export class ClassQueue<Queue extends WaitingQueue = WaitingQueue> implements Wa
   /** Somebody of the class waits, or is set aside. */
   has(className: string): boolean {
     return (this.#queues.get(className)?.size ?? 0) + (this.#numAside.get(className) ?? 0) > 0
+  }
+
+  /** All tokens of those of the class that wait, or are set aside. */
+  numTokensOf(className: string): number {
+    return this.#numTokens.get(className) ?? 0
   }
 
   /** The queue of a class, also when it is empty. */
@@ -55,10 +62,12 @@ export class ClassQueue<Queue extends WaitingQueue = WaitingQueue> implements Wa
     const name = this.#rules.classOf(sequence)
     if (!this.has(name)) this.#rules.onOpen?.(sequence)
     this.queueOf(name).add(sequence)
+    this.#countTokens(name, sequence.tokens.length)
   }
 
   remove(sequence: Sequence): void {
     this.#queueWith(sequence).remove(sequence)
+    this.#countTokens(this.#rules.classOf(sequence), -sequence.tokens.length)
   }
 
   setAside(sequence: Sequence): void {
@@ -76,13 +85,23 @@ export class ClassQueue<Queue extends WaitingQueue = WaitingQueue> implements Wa
   }
 
   checkInvariants(): void {
-    for (const queue of this.#queues.values()) queue.checkInvariants()
+    for (const [name, queue] of this.#queues) {
+      queue.checkInvariants()
+      let numTokens = 0
+      for (const { tokens } of queue.values()) numTokens += tokens.length
+      const isCounted = (this.#numAside.get(name) ?? 0) > 0 || numTokens === this.numTokensOf(name)
+      invariant(isCounted, `class ${name} waits with ${numTokens} tokens, not ${this.numTokensOf(name)}`)
+    }
   }
 
   #queueWith(sequence: Sequence): Queue {
     const queue = this.#queues.get(this.#rules.classOf(sequence))
     invariant(queue !== undefined, `sequence ${sequence.id} does not wait`)
     return queue
+  }
+
+  #countTokens(name: string, change: number): void {
+    this.#numTokens.set(name, this.numTokensOf(name) + change)
   }
 
   #countAside(sequence: Sequence, change: 1 | -1): void {
