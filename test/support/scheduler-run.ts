@@ -277,6 +277,7 @@ export class SchedulerRun {
     }
     this.plans.push(plan)
     this.#checkPlan(plan)
+    this.#checkWaits(plan)
     // The blocks of whoever is cancelled now are still this step's.
     this.#cancel(true)
     const sampled = this.#machine.execute(plan)
@@ -313,6 +314,19 @@ export class SchedulerRun {
       const numBlocks = extents.reduce((sum, { length }) => sum + length, 0)
       check(numBlocks * blockSize >= position + tokens.length, 'a chunk has no room')
     }
+  }
+
+  /** Nobody waits for what is there. */
+  #checkWaits({ numTokens }: StepPlan): void {
+    const { maxNumSeqs, maxNumBatchedTokens, maxTbtMicros } = this.#scenario
+    const { waitReason, numRunning, numWaiting } = this.#scheduler
+    const isFull = numRunning === Math.min(maxNumSeqs, maxNumBatchedTokens)
+    check(waitReason !== 'places' || isFull, 'somebody waits for a place, and one is free')
+    // Under targets, which all policies have that let streams stand back, a step may bear less.
+    const mayBearLess = maxTbtMicros !== undefined || this.#letsStandBack
+    const hasNoRoom = numTokens === maxNumBatchedTokens || mayBearLess
+    check(waitReason !== 'step-budget' || hasNoRoom, 'somebody waits for room in a step that has some')
+    check(numWaiting === 0 || waitReason !== undefined, 'somebody waits for nothing')
   }
 
   #mayStandBack({ serviceClass }: Stream): boolean {

@@ -64,6 +64,32 @@ describe.each([
     expect(firstOf(['flex', 50], ['batch', 599])).toBe('batch')
   })
 
+  it('a class gives way until the other is too far ahead of its share', () => {
+    const policy = createPolicy()
+    const queue = policy.createQueue()
+    let numAdmitted = 0
+    const admit = (serviceClass: string, numPrompt: number): Sequence => {
+      const promptTokens = Array.from({ length: numPrompt }, () => 1)
+      const request = createRequest({ id: `${numAdmitted}`, promptTokens, serviceClass })
+      const sequence = new Sequence(toSequenceId(numAdmitted++), request, numPrompt + 9, new Set())
+      queue.add(sequence)
+      queue.remove(sequence)
+      policy.onAdmitted?.(sequence)
+      return sequence
+    }
+    const running = admit('batch', 100)
+    const next = admit('priority', 100)
+    const answers = (): unknown[] => [
+      policy.pickYielding?.(next, [running]),
+      policy.goesAhead?.(next, running),
+      policy.sortForStep?.([running, next])[0],
+    ]
+    expect(answers()).toEqual([running, true, next])
+    // Of weight 8: one more than 4096 for each of them.
+    for (let count = 0; count < 33; count += 1) admit('priority', 1000)
+    expect(answers()).toEqual([undefined, false, running])
+  })
+
   it('no class waits for ever, however much more urgent work there is', () => {
     const load = fc.record({
       every: fc.double({ min: 0.05, max: 0.3, noNaN: true }),

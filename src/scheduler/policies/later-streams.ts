@@ -30,22 +30,18 @@ export function pickLater(
   next: SequenceView | undefined,
   outlook: StepOutlook,
 ): readonly SequenceView[] {
-  const streams = running.filter((each) => isStream(each))
-  const yielding = streams.filter((each) => rules.classOf(each).yields)
+  const { streams, yielding, promised, due } = sortOut(rules, running)
   if (yielding.length === 0) return []
-  const promised = running.filter((each) => !rules.classOf(each).yields)
-  if (next !== undefined && !rules.classOf(next).yields) promised.push(next)
-  const numBorne = beside(streams, outlook)
-  if (numBorne >= numWanted(rules, promised, next, outlook)) return []
+  const isNextPromised = next !== undefined && !rules.classOf(next).yields
+  if (isNextPromised) promised.set(rules.classOf(next), next)
+  const wanted = numWanted(rules, isNextPromised ? [...due, next] : due, { next, outlook })
+  if (outlook.promptTokensBeside(streams.count, streams.numKeys) >= wanted) return []
   // A target that is broken without them too binds nobody.
-  if (
-    beside(
-      streams.filter((each) => !rules.classOf(each).yields),
-      outlook,
-    ) < 0
-  )
+  const yieldingKeys = yielding.reduce((sum, { tokens }) => sum + tokens.length, 0)
+  if (outlook.promptTokensBeside(streams.count - yielding.length, streams.numKeys - yieldingKeys) < 0)
     return []
-  const standBack = yielding.filter((each) => promised.some((other) => rules.goesAhead(other, each)))
+  const claimants = [...promised.values()]
+  const standBack = yielding.filter((each) => claimants.some((other) => rules.goesAhead(other, each)))
   standBack.sort((a, b) => a.numStepsMissed - b.numStepsMissed)
   // In turns, not all at once.
   const numServed = Math.ceil(standBack.length / (mostStepsMissed + 1))
@@ -54,30 +50,41 @@ export function pickLater(
     .filter(({ numStepsMissed }) => numStepsMissed < mostStepsMissed)
 }
 
-/** Prompt tokens that this step should have, so that first tokens come in time. */
+/** One look at all that run: this is asked before every step. */
+function sortOut(rules: LaterRules, running: readonly SequenceView[]) {
+  const streams = { count: 0, numKeys: 0 }
+  const yielding: SequenceView[] = []
+  /** One of each class that does not yield. */
+  const promised = new Map<ServiceClass, SequenceView>()
+  /** Those of such classes whose prompts are under way. */
+  const due: SequenceView[] = []
+  for (const each of running) {
+    const serviceClass = rules.classOf(each)
+    const isStream = each.tokens.length - each.numComputedTokens === 1
+    if (isStream) {
+      streams.count += 1
+      streams.numKeys += each.tokens.length
+    }
+    if (!serviceClass.yields) promised.set(serviceClass, each)
+    if (isStream && serviceClass.yields) yielding.push(each)
+    else if (!isStream && !serviceClass.yields) due.push(each)
+  }
+  return { streams, yielding, promised, due }
+}
+
+/** Prompt tokens that this step should have, so that the first tokens of `due`, and of who waits behind `next`, come in time. */
 function numWanted(
   rules: LaterRules,
-  promised: readonly SequenceView[],
-  next: SequenceView | undefined,
-  { now, target }: StepOutlook,
+  due: readonly SequenceView[],
+  { next, outlook }: { readonly next: SequenceView | undefined; readonly outlook: StepOutlook },
 ): number {
+  const { now, target } = outlook
   let numTokens = 0
   let slack = Infinity
-  for (const each of promised) {
-    if (isStream(each)) continue
+  for (const each of due) {
     slack = Math.min(slack, rules.dueAt(each, now) - now)
-    if (each !== next) numTokens += each.tokens.length - each.numComputedTokens
+    numTokens += each === next ? rules.numWaitingTokens() : each.tokens.length - each.numComputedTokens
   }
-  if (promised.includes(next!)) numTokens += rules.numWaitingTokens()
   if (numTokens === 0) return 0
   return slack <= target ? numTokens : (numTokens * target) / slack
-}
-
-function beside(streams: readonly SequenceView[], outlook: StepOutlook): number {
-  const numKeys = streams.reduce((sum, { tokens }) => sum + tokens.length, 0)
-  return outlook.promptTokensBeside(streams.length, numKeys)
-}
-
-function isStream({ tokens, numComputedTokens }: SequenceView): boolean {
-  return tokens.length - numComputedTokens === 1
 }
