@@ -37,7 +37,7 @@ describe('every generator', () => {
         "daily": "7576a59197265f1c",
         "poisson": "d7fdbf2fec0bc215",
         "prefix-tree": "fe4a7902694b29b5",
-        "tenants": "2b6982b783855e56",
+        "tenants": "4d42c82cf90ba279",
       }
     `)
   })
@@ -108,6 +108,11 @@ describe('what they draw', () => {
       (index) => requests.filter(({ tenant }) => tenant === `tenant-${index}`).length,
     )
     expect(counts).toEqual([480, 240, 160, 120])
+  })
+
+  it.each([1, 7, 200, 1001])('shares out %i requests among tenants to the last one', (count) => {
+    for (const tenants of [1, 3, 8, 40])
+      expect(generateWorkload('tenants', { requests: count, tenants }, 1).requests).toHaveLength(count)
   })
 
   it('shares beginnings in a tree, more of them the fewer ways there are', () => {

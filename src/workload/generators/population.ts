@@ -48,6 +48,19 @@ export function tenantShares({ tenants, zipf, shares }: TenantValues): readonly 
   throw invalid(`shares: "${shares}" is not numbers above 0 with colons between them.`)
 }
 
+/** Whole parts of `count`, one a weight and each within one of its share, that add up to it. */
+export function shareOut(count: number, weights: readonly number[]): readonly number[] {
+  const total = weights.reduce((sum, weight) => sum + weight, 0)
+  let upTo = 0
+  let given = 0
+  return weights.map((weight) => {
+    upTo += weight
+    const part = Math.round((count * upTo) / total) - given
+    given += part
+    return part
+  })
+}
+
 export function tenantName(index: number): string {
   return `tenant-${index}`
 }

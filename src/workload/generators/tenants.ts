@@ -7,6 +7,7 @@ import {
   longParameters,
   numRequests,
   rate,
+  shareOut,
   single,
   tenantName,
   tenantParameters,
@@ -31,11 +32,12 @@ export const tenants = defineGenerator({
   generate: (values, random) => {
     const shares = tenantShares(values)
     const total = shares.reduce((sum, share) => sum + share, 0)
+    const counts = shareOut(values.requests, shares)
     const ids = new ContentIds()
     const requests = shares.flatMap((share, index) => {
       const own = random.split(index)
       const part = share / total
-      const count = Math.max(1, Math.round(values.requests * part))
+      const count = counts[index]!
       const lengths = own.split(1)
       return gammaArrivals(count, values.rate * part, values.cv, own.split(0)).map((arrival) => {
         const drawn = drawLengths(lengths, values)
