@@ -186,8 +186,14 @@ export class Scheduler {
       if (sequence.numPendingTokens === 1 && !later.has(sequence)) draft.add(sequence)
     }
     const sharing = running.filter((each) => each.numPendingTokens > 1 || later.has(each))
+    let next = mayAdmit ? this.#yielding.next(turn) : undefined
     for (const sequence of this.#policy.sortForStep?.(sharing) ?? sharing) {
-      if (mayAdmit) this.#admitAhead(sequence, draft, turn)
+      while (next !== undefined && this.#policy.goesAhead?.(next, sequence) === true) {
+        const size = this.#running.size
+        this.#entrance.admit(draft, turn, 1)
+        // Who does not get in now does not get in later: room only shrinks.
+        next = this.#running.size > size ? this.#yielding.next(turn) : undefined
+      }
       if (later.has(sequence)) draft.addLater(sequence)
       else draft.add(sequence)
     }
@@ -297,14 +303,6 @@ export class Scheduler {
     if (outlook === undefined) return nobody
     const next = heir ?? this.#swapIns.next(now)
     return new Set(this.#policy.pickLater?.(this.#running.sequences, next, outlook))
-  }
-
-  /** Admits those that go ahead of one that runs. */
-  #admitAhead(of: Sequence, draft: PlanDraft, turn: Turn): void {
-    for (let size = -1; size < this.#running.size && this.#yielding.goesAhead(turn, of);) {
-      size = this.#running.size
-      this.#entrance.admit(draft, turn, 1)
-    }
   }
 
   /** `durations`: of a step, or of several in which the same sequences decoded. */

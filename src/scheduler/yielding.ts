@@ -49,11 +49,10 @@ export class Yielding {
     return preempted.length > 0 ? swapIns.noteHeir(next) : undefined
   }
 
-  /** Whether the first in line may begin before `other`, which runs, goes on. */
-  goesAhead({ now, heir }: Turn, other: Sequence): boolean {
+  /** Who may go ahead of those that run: the first in line, if the policy lets anybody. */
+  next({ now, heir }: Turn): Sequence | undefined {
     const { policy, swapIns } = this.#parts
-    if (policy.goesAhead === undefined) return false
-    const next = heir?.status === 'running' ? swapIns.next(now) : (heir ?? swapIns.next(now))
-    return next !== undefined && policy.goesAhead(next, other)
+    if (policy.goesAhead === undefined) return undefined
+    return heir === undefined || heir.status === 'running' ? swapIns.next(now) : heir
   }
 }

@@ -40,14 +40,27 @@ export function pickLater(
   const yieldingKeys = yielding.reduce((sum, { tokens }) => sum + tokens.length, 0)
   if (outlook.promptTokensBeside(streams.count - yielding.length, streams.numKeys - yieldingKeys) < 0)
     return []
-  const claimants = [...promised.values()]
-  const standBack = yielding.filter((each) => claimants.some((other) => rules.goesAhead(other, each)))
+  const standBack = yielding.filter(standsBackFor([...promised.values()], rules))
   standBack.sort((a, b) => a.numStepsMissed - b.numStepsMissed)
   // In turns, not all at once.
   const numServed = Math.ceil(standBack.length / (mostStepsMissed + 1))
   return standBack
     .slice(0, standBack.length - numServed)
     .filter(({ numStepsMissed }) => numStepsMissed < mostStepsMissed)
+}
+
+/** Whether one of `claimants` goes ahead of it; looked up once for each class. */
+function standsBackFor(claimants: readonly SequenceView[], rules: LaterRules) {
+  const answers = new Map<ServiceClass, boolean>()
+  return (stream: SequenceView): boolean => {
+    const serviceClass = rules.classOf(stream)
+    let answer = answers.get(serviceClass)
+    if (answer === undefined) {
+      answer = claimants.some((other) => rules.goesAhead(other, stream))
+      answers.set(serviceClass, answer)
+    }
+    return answer
+  }
 }
 
 /** One look at all that run: this is asked before every step. */
