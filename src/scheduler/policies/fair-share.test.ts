@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createRequest } from '../../../test/support/generate.ts'
 import { FairnessRun, type FairLoad } from '../../../test/support/fairness-run.ts'
+import { runVirtually, type VirtualRequest } from '../../../test/support/virtual-run.ts'
 import { micros, toSequenceId } from '../../core/units.ts'
 import { Sequence } from '../sequence.ts'
 import { FairShare } from './fair-share.ts'
@@ -114,6 +115,19 @@ it('gives a tenant of twice the weight twice the service in the long run', () =>
   const [one, two] = run.normalisedService() as [number, number]
   expect(two / one).toBeGreaterThan(0.95)
   expect(two / one).toBeLessThan(1.05)
+})
+
+it('counts answers like prompts: who asks little and gets much has no advantage', () => {
+  const of = (tenant: string, numPrompt: number, numOutput: number): VirtualRequest[] =>
+    Array.from({ length: 100 }, () => ({ at: micros(0), tenant, numPrompt, numOutput }))
+  // Either costs about 210 weighted tokens.
+  const requests = [...of('writer', 10, 100), ...of('reader', 208, 1)]
+  const results = runVirtually(fair({ prices }), requests, { maxNumSeqs: 4 })
+  const ends = results.map(({ finishedAt }) => finishedAt).toSorted((a, b) => a - b)
+  const firstHalf = results.filter(({ finishedAt }) => finishedAt <= ends[ends.length / 2 - 1]!)
+  const numWritten = firstHalf.filter(({ request }) => request.tenant === 'writer').length
+  expect(numWritten).toBeGreaterThan(40)
+  expect(numWritten).toBeLessThan(60)
 })
 
 it('gives no credit for idleness', () => {
