@@ -128,14 +128,19 @@ export class ClassOrder<Queue extends WaitingQueue> {
   /** Tighter classes first, but those that owe the one furthest behind last; then who missed most steps. */
   sortForStep<Each extends SequenceView>(sequences: Each[]): Each[] {
     if (sequences.length < 2) return sequences
-    const least = sequences.reduce((lowest, each) => Math.min(lowest, this.#counterOf(each)), Infinity)
-    const isAhead = (each: Each): number => Number(this.#counterOf(each) > least + mostDebt)
-    return sequences.sort(
-      (a, b) =>
-        isAhead(a) - isAhead(b) ||
-        compareTightness(this.classOf(a), this.classOf(b)) ||
-        b.numStepsMissed - a.numStepsMissed,
-    )
+    const byClass = new Map<ServiceClass, Each[]>()
+    for (const sequence of sequences) {
+      const serviceClass = this.classOf(sequence)
+      const same = byClass.get(serviceClass)
+      if (same === undefined) byClass.set(serviceClass, [sequence])
+      else same.push(sequence)
+    }
+    const counters = [...byClass.keys()].map(({ name }) => this.#share.counterOf(name))
+    const most = Math.min(...counters) + mostDebt
+    const isAhead = ({ name }: ServiceClass): number => Number(this.#share.counterOf(name) > most)
+    return [...byClass]
+      .sort(([a], [b]) => isAhead(a) - isAhead(b) || compareTightness(a, b))
+      .flatMap(([, same]) => same.sort((a, b) => b.numStepsMissed - a.numStepsMissed))
   }
 
   #compareHeads(a: Sequence, b: Sequence, now: Micros): number {
