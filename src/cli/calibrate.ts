@@ -6,7 +6,7 @@ import { openTarget, parseTarget } from '../bench/targets/target.ts'
 import type { CommandLine } from '../config/command-line.ts'
 import { resolveSettings } from '../config/resolve.ts'
 import { settings, type Config } from '../config/schema.ts'
-import { decimal, setting, text, type SettingTable, type SettingValues } from '../config/setting.ts'
+import { decimal, setting, text, without, type SettingTable, type SettingValues } from '../config/setting.ts'
 import { ServingError } from '../core/errors.ts'
 import type { EngineInfo } from '../engine/protocol.ts'
 import { fitSteps, heldOutError } from '../simulator/latency/measured.ts'
@@ -22,14 +22,7 @@ import { readPlanLog } from './plan-log-file.ts'
 import { flagsWithModel, loadModel } from './serve.ts'
 import { startServer } from './start-server.ts'
 
-const {
-  profile: _profile,
-  'record-plans': _recordPlans,
-  record: _record,
-  port: _port,
-  host: _host,
-  ...served
-} = settings
+const served = without(settings, 'profile', 'record-plans', 'record', 'port', 'host')
 
 const options = {
   out: setting(text, {

@@ -4,40 +4,33 @@ import {
   optionalSetting,
   setting,
   text,
+  without,
   type SettingTable,
   type SettingValues,
 } from '../config/setting.ts'
 import { benchSettings } from './bench-settings.ts'
 
-const {
-  target: _target,
-  url: _url,
-  model: _model,
-  'api-key': _apiKey,
-  timeout: _timeout,
-  rounds: _rounds,
-  sweep: _sweep,
-  requests: _requests,
-  'output-tokens': _outputTokens,
-  'goal-ttft-ms': _goalTtftMs,
-  'goal-tbt-ms': _goalTbtMs,
-  'goal-e2e-ms': _goalE2eMs,
-  json: _json,
-  html: _html,
-  'dry-run': _dryRun,
-  force: _force,
-  ...load
-} = benchSettings
+const load = without(
+  benchSettings,
+  'target',
+  'url',
+  'model',
+  'api-key',
+  'timeout',
+  'rounds',
+  'sweep',
+  'requests',
+  'output-tokens',
+  'goal-ttft-ms',
+  'goal-tbt-ms',
+  'goal-e2e-ms',
+  'json',
+  'html',
+  'dry-run',
+  'force',
+)
 
-const {
-  profile: _profile,
-  'record-plans': _recordPlans,
-  record: _record,
-  port: _port,
-  host: _host,
-  'log-level': _logLevel,
-  ...served
-} = settings
+const served = without(settings, 'profile', 'record-plans', 'record', 'port', 'host', 'log-level')
 
 /** What `switchyard profile` can be told: the server as serve has it, the workload as bench has it. */
 export const profileSettings = {

@@ -5,24 +5,25 @@ import {
   optionalSetting,
   setting,
   text,
+  without,
   type SettingTable,
   type SettingValues,
 } from '../config/setting.ts'
 import { routingNames } from '../fleet/routing/index.ts'
 import { benchSettings } from './bench-settings.ts'
 
-const {
-  target: _target,
-  url: _url,
-  model: _model,
-  'api-key': _apiKey,
-  timeout: _timeout,
-  rounds: _rounds,
-  sweep: _sweep,
-  'dry-run': _dryRun,
-  force: _force,
-  ...shared
-} = benchSettings
+const shared = without(
+  benchSettings,
+  'target',
+  'url',
+  'model',
+  'api-key',
+  'timeout',
+  'rounds',
+  'sweep',
+  'dry-run',
+  'force',
+)
 
 /** What `switchyard simulate` can be told: the workload as bench has it, the engine as serve has it. */
 export const simulateSettings = {

@@ -6,20 +6,14 @@ import {
   optionalSetting,
   setting,
   text,
+  without,
   type SettingTable,
   type SettingValues,
 } from '../config/setting.ts'
 import { simulateSettings } from './simulate-settings.ts'
 import { tuneGoalNames } from './tune-goal.ts'
 
-const {
-  engines: _engines,
-  routing: _routing,
-  repeat: _repeat,
-  json: _json,
-  html: _html,
-  ...simulated
-} = simulateSettings
+const simulated = without(simulateSettings, 'engines', 'routing', 'repeat', 'json', 'html')
 
 /** What `switchyard tune` can be told: a machine, a workload, where to begin, and what is to become better. */
 export const tuneSettings = {

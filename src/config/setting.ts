@@ -51,6 +51,16 @@ interface Words {
   readonly placeholder?: string
 }
 
+/** The table without some of its settings. */
+export function without<Table extends SettingTable, Name extends keyof Table>(
+  table: Table,
+  ...names: readonly Name[]
+): Omit<Table, Name> {
+  const left = { ...table }
+  for (const name of names) delete left[name]
+  return left
+}
+
 export function setting<const Value>(
   kind: Kind<Value>,
   words: Words & { readonly default: Value },

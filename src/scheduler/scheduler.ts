@@ -302,7 +302,8 @@ export class Scheduler {
     const outlook = this.#policy.pickLater === undefined ? undefined : this.#budget.outlook(now)
     if (outlook === undefined) return nobody
     const next = heir ?? this.#swapIns.next(now)
-    return new Set(this.#policy.pickLater?.(this.#running.sequences, next, outlook))
+    const later = this.#policy.pickLater?.(this.#running.sequences, next, outlook) ?? []
+    return later.length === 0 ? nobody : new Set(later)
   }
 
   /** `durations`: of a step, or of several in which the same sequences decoded. */
